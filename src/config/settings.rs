@@ -1,0 +1,126 @@
+//! What the configuration means: every value here has passed its rule, so nothing downstream checks
+//! again.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+use uuid::Uuid;
+
+/// A whole valid configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub azure: AzureSettings,
+    /// At least one; ids and names are unique.
+    pub workspaces: Vec<Workspace>,
+    /// Names of built-in packs, as written; the catalogue knows which exist.
+    pub packs: Vec<Located<String>>,
+    /// The folder of the user's own definitions, relative to the configuration file's folder.
+    pub queries_dir: Option<Located<PathBuf>>,
+    pub limits: Limits,
+}
+
+/// A value and the place that it was written at, for errors that only a later stage can find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located<T> {
+    pub value: T,
+    /// `None` for a default.
+    pub line: Option<u32>,
+}
+
+/// Which Azure is asked, and as whom.
+#[derive(Clone, Debug)]
+pub struct AzureSettings {
+    pub endpoints: Endpoints,
+    pub credential: CredentialChoice,
+    /// One more trust root (PEM), beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Overrides the usual environment variables.
+    pub proxy: Option<Url>,
+}
+
+/// The addresses of one Azure cloud. All `https`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Of the Logs Query API, without a path.
+    pub logs: Url,
+    /// What tokens are asked for; the scope is this and `/.default`.
+    pub audience: String,
+    /// Of Microsoft Entra ID.
+    pub authority: Url,
+    /// Of Azure Resource Manager.
+    pub resource_manager: Url,
+}
+
+/// How the exporter signs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialChoice {
+    /// The documented chain: the first that is configured in the environment and works.
+    Default,
+    AzureCli,
+    ManagedIdentity {
+        /// A user-assigned identity's client id; the system's identity without it.
+        client_id: Option<String>,
+    },
+    /// From `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_FEDERATED_TOKEN_FILE`.
+    WorkloadIdentity,
+    ClientSecret {
+        tenant_id: String,
+        client_id: String,
+        secret: SecretSource,
+    },
+}
+
+/// Where a secret is read from; never the configuration itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    File(PathBuf),
+    /// The name of an environment variable.
+    Env(String),
+}
+
+/// One Log Analytics workspace to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    pub id: WorkspaceId,
+    /// The `workspace` label: as configured, else the id.
+    pub name: Arc<str>,
+}
+
+/// A workspace's GUID (its `customerId`, not its ARM id).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkspaceId(Uuid);
+
+/// What was given as a workspace id and is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("workspace id {0:?} must be a GUID like 00000000-0000-0000-0000-000000000000")]
+pub struct WorkspaceIdError(String);
+
+impl FromStr for WorkspaceId {
+    type Err = WorkspaceIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Uuid would take other spellings too (braces, no hyphens); Azure's path takes this one.
+        (text.len() == 36)
+            .then(|| Uuid::try_parse(text).ok())
+            .flatten()
+            .map(Self)
+            .ok_or_else(|| WorkspaceIdError(text.into()))
+    }
+}
+
+impl fmt::Display for WorkspaceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.hyphenated(), f)
+    }
+}
+
+/// Defaults that hold for every definition which does not say otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    pub max_series: Option<usize>,
+    pub stale_after: Option<Duration>,
+}

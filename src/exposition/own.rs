@@ -1,0 +1,68 @@
+//! The `prometheus` crate's families as ours, so that the exporter's own metrics pass through the
+//! same encoders as the workspace's.
+
+use std::sync::Arc;
+
+use prometheus::proto;
+
+use crate::series::{Family, FamilyHeader, LabelName, MetricType, SeriesList};
+
+/// Turns gathered counters and gauges into families. Other types, and names that Prometheus would
+/// refuse, are left out: the registry's own metrics have neither.
+pub fn families_of(gathered: &[proto::MetricFamily]) -> Vec<Family> {
+    gathered.iter().filter_map(family_of).collect()
+}
+
+fn family_of(gathered: &proto::MetricFamily) -> Option<Family> {
+    let kind = match gathered.get_field_type() {
+        proto::MetricType::COUNTER => MetricType::Counter,
+        proto::MetricType::GAUGE => MetricType::Gauge,
+        _ => return None,
+    };
+    let names: Arc<[LabelName]> = gathered
+        .get_metric()
+        .first()?
+        .get_label()
+        .iter()
+        .map(|label| label.name().parse().ok())
+        .collect::<Option<_>>()?;
+    let mut series = SeriesList::new(names);
+    for metric in gathered.get_metric() {
+        let value = match kind {
+            MetricType::Counter => metric.get_counter().get_value(),
+            MetricType::Gauge => metric.get_gauge().get_value(),
+        };
+        series.push(metric.get_label().iter().map(|label| label.value()), value);
+    }
+    Some(Family {
+        header: FamilyHeader {
+            name: gathered.name().parse().ok()?,
+            kind,
+            help: gathered.help().into(),
+        },
+        series,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::text;
+    use crate::telemetry::SelfMetrics;
+
+    #[test]
+    fn every_own_family_is_on_the_page() {
+        let metrics = SelfMetrics::new().unwrap();
+        metrics.count_http_request("metrics", 200);
+        let gathered = metrics.gather();
+        let families = families_of(&gathered);
+        assert_eq!(families.len(), gathered.len());
+        let mut page = Vec::new();
+        text::encode_families(&families, &mut page);
+        let page = String::from_utf8(page).unwrap();
+        assert!(page.contains(
+            "vminsights_exporter_http_requests_total{code=\"200\",handler=\"metrics\"} 1\n"
+        ));
+        assert!(page.contains("\nprocess_resident_memory_bytes "));
+    }
+}

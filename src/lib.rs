@@ -1,0 +1,6 @@
+//! lib
+pub mod config;
+pub mod exposition;
+pub mod series;
+pub mod table;
+pub mod telemetry;
