@@ -1,6 +1,8 @@
-//! lib
+//! Publishes what Azure VM insights knows as Prometheus metrics.
+
 pub mod config;
 pub mod exposition;
+pub mod kql;
 pub mod series;
 pub mod table;
 pub mod telemetry;

@@ -1,0 +1,113 @@
+//! Kusto Query Language over tables in memory: what a Log Analytics workspace does with a query.
+//!
+//! A leaf: no I/O, no clock (`now` is an argument). [`run`] answers a query over a [`Database`];
+//! [`analyze`] judges one against a [`Schema`] without running it.
+
+mod batch;
+mod schema;
+mod value;
+
+use std::sync::Arc;
+
+pub use batch::{Batch, BatchBuilder, Column, ColumnBuilder, RowError};
+pub use schema::{ColumnSchema, Schema, SchemaError, TableSchema};
+pub use value::{DateTime, TimeSpan, Type, Value};
+
+/// Where a query's tables come from.
+pub trait Database: Sync {
+    fn schema(&self) -> &Schema;
+
+    /// The batches of the table with this name; none for a table without rows. Rows that have not
+    /// arrived at [`QueryOptions::now`] may be among them: the engine leaves them out.
+    fn scan(&self, table: &str) -> Vec<Arc<Batch>>;
+}
+
+/// What a query's answer depends on beside its text and the tables.
+pub struct QueryOptions<'a> {
+    /// `now()`, and the moment after which rows have not arrived yet.
+    pub now: DateTime,
+    /// Bounds on TimeGenerated, from (inclusive) and to (inclusive), beside the query's own.
+    pub timespan: Option<(DateTime, DateTime)>,
+    /// Beyond so many rows the result is cut, and says so.
+    pub max_rows: usize,
+    /// Asked now and then; once it says true, the query ends with [`QueryError::Cancelled`].
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// A query's answer.
+#[derive(Clone, Debug)]
+pub struct QueryResult {
+    pub columns: Vec<ResultColumn>,
+    /// One [`Column`] for each of `columns`, all equally long.
+    pub data: Vec<Column>,
+    pub row_count: usize,
+    /// Why the rows are not all there are.
+    pub partial: Option<Partial>,
+}
+
+/// A result's column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultColumn {
+    pub name: Arc<str>,
+    pub kind: Type,
+}
+
+/// What the engine says of a result that was cut short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// The engine's error number, e.g. `-2133196797`.
+    pub code: String,
+    pub message: String,
+}
+
+/// A finding about a query's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// `SYN0002`, `SEM0100`, …
+    pub code: &'static str,
+    pub message: String,
+    /// Byte offsets into the text, from and to.
+    pub span: std::ops::Range<usize>,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 0 (as the live service counts in a SyntaxError's `pos`).
+    pub pos: usize,
+    /// The text at the span.
+    pub token: String,
+}
+
+/// Why a query has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    #[error("{}", .0.message)]
+    Syntax(Diagnostic),
+    #[error("{}", .0.message)]
+    Semantic(Diagnostic),
+    /// Right or not, this engine cannot say: it does not know the construct.
+    #[error("{what} is not known to this engine")]
+    Unsupported {
+        what: String,
+        span: std::ops::Range<usize>,
+    },
+    /// The query needs more than the engine gives (nesting, memory).
+    #[error("{0}")]
+    Limit(String),
+    #[error("the query was cancelled")]
+    Cancelled,
+}
+
+/// The verdict on a query's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Analysis {
+    /// It is valid and returns these columns.
+    Right {
+        columns: Vec<ResultColumn>,
+    },
+    Wrong {
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// It names a table or construct that is not known here; Azure may well take it.
+    NotKnown {
+        reason: String,
+    },
+}
