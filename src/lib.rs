@@ -2,7 +2,9 @@
 
 pub mod config;
 pub mod exposition;
+pub mod http;
 pub mod kql;
 pub mod series;
+pub mod snapshot;
 pub mod table;
 pub mod telemetry;

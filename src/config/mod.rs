@@ -1,4 +1,20 @@
-pub mod secret;
-pub mod settings;
+//! The configuration file: [`raw`](self) shapes as typed, [`Settings`] as meant.
+//!
+//! Nothing downstream checks a setting again. A mistake is a [`Problem`] with file, line and rule.
+
+mod load;
+mod problem;
+mod raw;
+mod secret;
+mod settings;
+pub mod yaml;
+
+pub use problem::{Problem, Problems};
 pub use secret::Secret;
-pub use settings::*;
+pub use settings::{
+    AzureSettings, CredentialChoice, Endpoints, Limits, Located, SecretSource, Settings, Workspace,
+    WorkspaceId, WorkspaceIdError,
+};
+
+#[cfg(test)]
+mod tests;

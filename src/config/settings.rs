@@ -31,6 +31,12 @@ pub struct Located<T> {
     pub line: Option<u32>,
 }
 
+impl<T> Located<T> {
+    pub fn new(value: T, line: Option<u32>) -> Self {
+        Self { value, line }
+    }
+}
+
 /// Which Azure is asked, and as whom.
 #[derive(Clone, Debug)]
 pub struct AzureSettings {
@@ -53,6 +59,49 @@ pub struct Endpoints {
     pub authority: Url,
     /// Of Azure Resource Manager.
     pub resource_manager: Url,
+}
+
+impl Endpoints {
+    /// Azure's public cloud.
+    pub fn public() -> Self {
+        Self::of(
+            "https://api.loganalytics.azure.com",
+            "https://api.loganalytics.io",
+            "https://login.microsoftonline.com",
+            "https://management.azure.com",
+        )
+    }
+
+    /// Azure for the US government.
+    pub fn us_government() -> Self {
+        Self::of(
+            "https://api.loganalytics.us",
+            "https://api.loganalytics.us",
+            "https://login.microsoftonline.us",
+            "https://management.usgovcloudapi.net",
+        )
+    }
+
+    /// Azure in China, run by 21Vianet.
+    pub fn china() -> Self {
+        Self::of(
+            "https://api.loganalytics.azure.cn",
+            "https://api.loganalytics.azure.cn",
+            "https://login.chinacloudapi.cn",
+            "https://management.chinacloudapi.cn",
+        )
+    }
+
+    fn of(logs: &str, audience: &str, authority: &str, resource_manager: &str) -> Self {
+        let url =
+            |text: &str| Url::parse(text).expect("the addresses above are URLs; a test holds it");
+        Self {
+            logs: url(logs),
+            audience: audience.into(),
+            authority: url(authority),
+            resource_manager: url(resource_manager),
+        }
+    }
 }
 
 /// How the exporter signs in.

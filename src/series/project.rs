@@ -1,6 +1,7 @@
 //! From a table to families.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use super::family::{Family, FamilyHeader, SeriesList};
@@ -71,6 +72,20 @@ impl RowIssues {
 
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
+    }
+}
+
+impl fmt::Display for RowIssues {
+    /// Such as `3 duplicate, 1 unreadable`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = RowIssue::ALL
+            .into_iter()
+            .filter(|issue| self.get(*issue) > 0);
+        for (index, issue) in found.enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{} {}", self.get(issue), issue.as_str())?;
+        }
+        Ok(())
     }
 }
 

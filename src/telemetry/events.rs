@@ -38,3 +38,83 @@ impl ConnectionRefused {
         tracing::debug!(limit = self.limit, "connection refused: too many are open");
     }
 }
+
+/// A poll brought no whole answer. Its counter is part of the poll's status, which is on the page.
+pub struct PollFailed<'a> {
+    pub query: &'a str,
+    pub workspace: &'a str,
+    pub reason: FailureReason,
+    pub duration: Duration,
+    /// With all its causes.
+    pub error: &'a str,
+    pub hint: Option<&'a str>,
+}
+
+impl PollFailed<'_> {
+    pub fn emit(&self) {
+        tracing::warn!(
+            query = self.query,
+            workspace = self.workspace,
+            reason = self.reason.as_str(),
+            seconds = self.duration.as_secs_f64(),
+            error = self.error,
+            hint = self.hint,
+            "poll failed"
+        );
+    }
+}
+
+/// A poll brought a whole answer after one that failed.
+pub struct PollRecovered<'a> {
+    pub query: &'a str,
+    pub workspace: &'a str,
+}
+
+impl PollRecovered<'_> {
+    pub fn emit(&self) {
+        tracing::info!(
+            query = self.query,
+            workspace = self.workspace,
+            "poll succeeds again"
+        );
+    }
+}
+
+/// Some of an answer's rows are not on the page as such, and the answer before had no such rows.
+pub struct RowsLeftOut<'a> {
+    pub query: &'a str,
+    pub workspace: &'a str,
+    /// How many rows or samples had which issue.
+    pub issues: &'a dyn std::fmt::Display,
+}
+
+impl RowsLeftOut<'_> {
+    pub fn emit(&self) {
+        tracing::warn!(
+            query = self.query,
+            workspace = self.workspace,
+            issues = %self.issues,
+            "some rows are not published as they came"
+        );
+    }
+}
+
+/// The values of a query's last success were too old and are no longer published.
+pub struct ValuesDropped<'a> {
+    pub query: &'a str,
+    pub workspace: &'a str,
+    pub series: u64,
+    pub stale_after: Duration,
+}
+
+impl ValuesDropped<'_> {
+    pub fn emit(&self) {
+        tracing::warn!(
+            query = self.query,
+            workspace = self.workspace,
+            series = self.series,
+            stale_after_seconds = self.stale_after.as_secs(),
+            "values dropped: no poll has succeeded for too long"
+        );
+    }
+}

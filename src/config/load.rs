@@ -1,0 +1,279 @@
+//! From what was typed to what is meant: every rule of the configuration is here.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::Url;
+use serde_saphyr::Spanned;
+
+use super::problem::{Problem, Problems};
+use super::settings::{
+    AzureSettings, CredentialChoice, Endpoints, Limits, Located, SecretSource, Settings, Workspace,
+    WorkspaceId,
+};
+use super::{raw, yaml};
+
+/// The packs of a configuration that names none.
+const DEFAULT_PACKS: [&str; 3] = ["vm", "threats", "feed"];
+
+impl Settings {
+    /// Reads the configuration file. Paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// All problems at once, each with its line.
+    pub fn load(file: &Path) -> Result<Self, Problems> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Problems(vec![Problem::new(file, None, error)]))?;
+        Self::from_yaml(file, &text)
+    }
+
+    /// As [`Settings::load`], from the file's text.
+    ///
+    /// # Errors
+    /// All problems at once, each with its line.
+    pub fn from_yaml(file: &Path, text: &str) -> Result<Self, Problems> {
+        let (settings, problems) =
+            Self::read(file, text).map_err(|problem| Problems(vec![problem]))?;
+        if problems.is_empty() {
+            Ok(settings)
+        } else {
+            Err(Problems(problems))
+        }
+    }
+
+    /// As [`Settings::from_yaml`], but reads on past broken rules: with problems, the settings hold
+    /// stand-ins and serve only to look for more of them.
+    ///
+    /// # Errors
+    /// If the text is no YAML of the documented shape.
+    pub fn read(file: &Path, text: &str) -> Result<(Self, Vec<Problem>), Problem> {
+        let raw: raw::Config = yaml::from_text(file, text)?;
+        let mut reader = Reader {
+            file,
+            folder: file.parent().unwrap_or(Path::new("")),
+            problems: Vec::new(),
+        };
+        let settings = reader.settings(raw);
+        Ok((settings, reader.problems))
+    }
+}
+
+/// Collects problems while it reads on with a stand-in, so that one run finds all of them.
+struct Reader<'a> {
+    file: &'a Path,
+    folder: &'a Path,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, line: Option<u32>, text: impl std::fmt::Display) {
+        self.problems.push(Problem::new(self.file, line, text));
+    }
+
+    fn settings(&mut self, raw: raw::Config) -> Settings {
+        Settings {
+            azure: self.azure(raw.azure.unwrap_or_default()),
+            workspaces: self.workspaces(raw.workspaces),
+            packs: raw.packs.map_or_else(
+                || {
+                    DEFAULT_PACKS
+                        .map(|pack| Located::new(pack.to_owned(), None))
+                        .into()
+                },
+                |packs| packs.into_iter().map(located).collect(),
+            ),
+            queries_dir: raw.queries_dir.map(|dir| {
+                let dir = located(dir);
+                Located::new(self.folder.join(dir.value), dir.line)
+            }),
+            limits: self.limits(raw.limits.unwrap_or_default()),
+        }
+    }
+
+    fn azure(&mut self, raw: raw::Azure) -> AzureSettings {
+        AzureSettings {
+            endpoints: match raw.cloud {
+                None => Endpoints::public(),
+                Some(raw::Cloud::Named(raw::CloudName::Public)) => Endpoints::public(),
+                Some(raw::Cloud::Named(raw::CloudName::Usgov)) => Endpoints::us_government(),
+                Some(raw::Cloud::Named(raw::CloudName::China)) => Endpoints::china(),
+                Some(raw::Cloud::Custom(cloud)) => self.custom_cloud(cloud),
+            },
+            credential: self.credential(raw.credential.unwrap_or(raw::Credential::Default)),
+            ca_file: raw.ca_file.map(|file| self.folder.join(file)),
+            proxy: raw.proxy.and_then(|proxy| {
+                let rule = proxy_rule(&proxy.value);
+                rule.map_err(|rule| self.problem(yaml::line(&proxy), rule))
+                    .ok()
+            }),
+        }
+    }
+
+    fn custom_cloud(&mut self, cloud: raw::CustomCloud) -> Endpoints {
+        let public = Endpoints::public();
+        if cloud.audience.trim().is_empty() {
+            self.problem(None, "azure.cloud.audience must not be empty");
+        }
+        Endpoints {
+            logs: self.endpoint("azure.cloud.logs", &cloud.logs, &public.logs),
+            audience: cloud.audience.trim_end_matches('/').to_owned(),
+            authority: self.endpoint("azure.cloud.authority", &cloud.authority, &public.authority),
+            resource_manager: cloud.resource_manager.map_or_else(
+                || public.resource_manager.clone(),
+                |url| {
+                    self.endpoint(
+                        "azure.cloud.resource_manager",
+                        &url,
+                        &public.resource_manager,
+                    )
+                },
+            ),
+        }
+    }
+
+    /// Tokens travel there, so it is `https` or nothing.
+    fn endpoint(&mut self, key: &str, text: &str, otherwise: &Url) -> Url {
+        match Url::parse(text) {
+            Ok(url)
+                if url.scheme() == "https"
+                    && url.has_host()
+                    && url.path() == "/"
+                    && url.query().is_none() =>
+            {
+                url
+            }
+            _ => {
+                self.problem(
+                    None,
+                    format!(
+                        "{key} {text:?} must be an https URL without a path, such as {otherwise}"
+                    ),
+                );
+                otherwise.clone()
+            }
+        }
+    }
+
+    fn credential(&mut self, raw: raw::Credential) -> CredentialChoice {
+        match raw {
+            raw::Credential::Default => CredentialChoice::Default,
+            raw::Credential::AzureCli => CredentialChoice::AzureCli,
+            raw::Credential::ManagedIdentity(identity) => CredentialChoice::ManagedIdentity {
+                client_id: identity.client_id,
+            },
+            raw::Credential::WorkloadIdentity(_) => CredentialChoice::WorkloadIdentity,
+            raw::Credential::ClientSecret(secret) => {
+                let line = yaml::line(&secret.client_id);
+                for (key, value) in [
+                    ("tenant_id", &secret.tenant_id),
+                    ("client_id", &secret.client_id),
+                ] {
+                    if value.value.trim().is_empty() {
+                        self.problem(
+                            yaml::line(value),
+                            format!("client_secret.{key} must not be empty"),
+                        );
+                    }
+                }
+                let source = match (secret.secret_file, secret.secret_env) {
+                    (Some(file), None) => SecretSource::File(self.folder.join(file)),
+                    (None, Some(variable)) => SecretSource::Env(variable),
+                    _ => {
+                        self.problem(line, "client_secret needs one of secret_file and secret_env: where the secret is, not the secret");
+                        SecretSource::File(PathBuf::new())
+                    }
+                };
+                CredentialChoice::ClientSecret {
+                    tenant_id: secret.tenant_id.value,
+                    client_id: secret.client_id.value,
+                    secret: source,
+                }
+            }
+        }
+    }
+
+    fn workspaces(&mut self, raw: Vec<raw::Workspace>) -> Vec<Workspace> {
+        if raw.is_empty() {
+            self.problem(
+                None,
+                "workspaces must list at least one, as {id: GUID, name: NAME}",
+            );
+        }
+        let mut ids = HashSet::new();
+        let mut names = HashSet::new();
+        let mut workspaces = Vec::new();
+        for workspace in raw {
+            let line = yaml::line(&workspace.id);
+            let id: WorkspaceId = match workspace.id.value.parse() {
+                Ok(id) => id,
+                Err(error) => {
+                    self.problem(line, error);
+                    continue;
+                }
+            };
+            let name = workspace
+                .name
+                .map_or_else(|| id.to_string(), |name| name.value);
+            if name.trim().is_empty() {
+                self.problem(
+                    line,
+                    format!("the name of workspace {id} must not be empty"),
+                );
+            }
+            if !ids.insert(id) {
+                self.problem(line, format!("workspace id {id} is listed twice"));
+            }
+            if !names.insert(name.clone()) {
+                self.problem(
+                    line,
+                    format!("workspace name {name:?} is listed twice; names tell series apart"),
+                );
+            }
+            workspaces.push(Workspace {
+                id,
+                name: name.into(),
+            });
+        }
+        workspaces
+    }
+
+    fn limits(&mut self, raw: raw::Limits) -> Limits {
+        Limits {
+            max_series: raw.max_series.and_then(|max| {
+                let valid = usize::try_from(max.value).ok().filter(|max| *max > 0);
+                if valid.is_none() {
+                    self.problem(
+                        yaml::line(&max),
+                        format!("limits.max_series {} must be 1 or more", max.value),
+                    );
+                }
+                valid
+            }),
+            stale_after: raw.stale_after.and_then(|text| {
+                yaml::duration("limits.stale_after", &text.value, Duration::from_secs(1))
+                    .map_err(|rule| self.problem(yaml::line(&text), rule))
+                    .ok()
+            }),
+        }
+    }
+}
+
+/// The rule's text never repeats the value: it may hold a password.
+fn proxy_rule(text: &str) -> Result<Url, &'static str> {
+    match Url::parse(text) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") => {
+            Err("azure.proxy must begin with http://, https://, socks5:// or socks5h://")
+        }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => Err(
+            "azure.proxy must not hold a user or password; give those in the environment, as HTTPS_PROXY",
+        ),
+        Ok(url) => Ok(url),
+        Err(_) => Err("azure.proxy must be a URL such as http://proxy.example:3128"),
+    }
+}
+
+fn located<T>(spanned: Spanned<T>) -> Located<T> {
+    let line = yaml::line(&spanned);
+    Located::new(spanned.value, line)
+}

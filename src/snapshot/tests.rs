@@ -1,0 +1,178 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::series::{MetricType, RowIssues};
+use crate::telemetry::FailureReason;
+
+fn key(query: &str, workspace: &str) -> PollKey {
+    PollKey {
+        query: query.into(),
+        workspace: workspace.into(),
+    }
+}
+
+fn block(name: &str, workspace: &str, vms: &[&str]) -> Arc<Block> {
+    let names = ["workspace", "vm"].map(|name| name.parse().unwrap());
+    let mut series = SeriesList::new(names.into());
+    for vm in vms {
+        series.push([workspace, vm], 1.0);
+    }
+    Arc::new(Block::new(Family {
+        header: FamilyHeader {
+            name: name.parse().unwrap(),
+            kind: MetricType::Gauge,
+            help: "Help.".into(),
+        },
+        series,
+    }))
+}
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn pending() -> PollStatus {
+    PollStatus::new(Duration::from_secs(60), second(1000))
+}
+
+fn text(snapshot: &Snapshot) -> String {
+    let page = snapshot.page();
+    let text = page.pieces.concat();
+    assert_eq!(text.len(), page.bytes);
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn a_family_fed_by_two_polls_is_on_the_page_once() {
+    let store = SnapshotStore::default();
+    for (query, workspace, vm) in [("b", "prod", "two"), ("a", "prod", "one"), ("a", "dev", "three")] {
+        store.publish(&key(query, workspace), |_| Contribution {
+            blocks: vec![block("x_up", workspace, &[vm])],
+            status: pending(),
+        });
+    }
+    let page = text(&store.current());
+    let (_, tail) = page.split_once("# HELP x_up").unwrap();
+    assert_eq!(
+        tail,
+        " Help.\n# TYPE x_up gauge\n\
+         x_up{workspace=\"dev\",vm=\"three\"} 1\n\
+         x_up{workspace=\"prod\",vm=\"one\"} 1\n\
+         x_up{workspace=\"prod\",vm=\"two\"} 1\n"
+    );
+}
+
+#[test]
+fn a_publication_replaces_its_own_blocks_and_shares_the_others() {
+    let store = SnapshotStore::default();
+    for query in ["a", "b"] {
+        store.publish(&key(query, "prod"), |_| Contribution {
+            blocks: vec![block(&format!("{query}_up"), "prod", &[query])],
+            status: pending(),
+        });
+    }
+    let before = store.current();
+    let piece_of = |snapshot: &Snapshot, text: &str| {
+        let pieces = snapshot.page().pieces.clone();
+        pieces.iter().find(|piece| piece.starts_with(text.as_bytes())).map(|piece| piece.as_ptr())
+    };
+    let b = piece_of(&before, "b_up{").unwrap();
+    store.publish(&key("a", "prod"), |_| Contribution {
+        blocks: vec![],
+        status: pending(),
+    });
+    let after = store.current();
+    assert_eq!(piece_of(&after, "a_up{"), None, "what vanished is gone");
+    assert_eq!(piece_of(&after, "# HELP a_up"), None, "and its header with it");
+    assert_eq!(piece_of(&after, "b_up{"), Some(b), "not encoded again");
+    assert!(piece_of(&before, "a_up{").is_some(), "a snapshot never changes");
+}
+
+#[test]
+fn rivals_are_other_queries_of_the_same_workspace() {
+    let store = SnapshotStore::default();
+    for (query, workspace) in [("a", "prod"), ("b", "prod"), ("b", "dev")] {
+        store.publish(&key(query, workspace), |_| Contribution {
+            blocks: vec![block("x_up", workspace, &[query])],
+            status: pending(),
+        });
+    }
+    let snapshot = store.current();
+    let name = "x_up".parse().unwrap();
+    let rivals = snapshot.rivals(&key("a", "prod"), &name);
+    assert_eq!(rivals.len(), 1);
+    let labels: Vec<&str> = rivals[0].iter().next().unwrap().label_values().collect();
+    assert_eq!(labels, ["prod", "b"]);
+}
+
+fn failure(at: i64, reason: FailureReason) -> Failure {
+    Failure {
+        at: second(at),
+        duration: Duration::from_millis(1500),
+        reason,
+        message: "no".into(),
+        hint: None,
+    }
+}
+
+fn success(at: i64, rows: u64) -> Success {
+    Success {
+        at: second(at),
+        duration: Duration::from_millis(250),
+        rows,
+        series: rows * 2,
+        issues: RowIssues::default(),
+    }
+}
+
+#[test]
+fn states_follow_the_outcomes() {
+    let mut status = pending();
+    assert!(!status.was_tried());
+    status.fail(failure(1, FailureReason::Tls));
+    assert_eq!((status.state, status.was_tried()), (PollState::Failed, true));
+    status.succeed(success(2, 3));
+    assert_eq!(status.state, PollState::Ok);
+    status.fail(failure(3, FailureReason::Tls));
+    assert_eq!((status.state, status.series), (PollState::Failed, 6), "the values are still up");
+    status.overlap();
+    assert_eq!(status.state, PollState::Failed);
+    status.expire();
+    assert_eq!((status.state, status.series), (PollState::Stale, 0));
+    status.fail(failure(4, FailureReason::Connect));
+    assert_eq!(status.state, PollState::Stale, "until a poll succeeds");
+    status.succeed(success(5, 0));
+    assert_eq!(status.state, PollState::Empty);
+    assert_eq!(status.polls, 6);
+    assert_eq!(status.failures.values().sum::<u64>(), 4);
+}
+
+#[test]
+fn the_families_of_a_poll_that_has_seen_it_all() {
+    let mut status = pending();
+    status.succeed(success(900, 3));
+    status.fail(failure(960, FailureReason::Throttled));
+    let store = SnapshotStore::default();
+    store.publish(&key("disks", "prod"), |_| Contribution {
+        blocks: vec![],
+        status,
+    });
+    insta::assert_snapshot!(text(&store.current()));
+}
+
+#[test]
+fn a_poll_that_has_not_run_says_nothing_that_it_does_not_know() {
+    let store = SnapshotStore::default();
+    store.publish(&key("disks", "prod"), |_| Contribution {
+        blocks: vec![],
+        status: pending(),
+    });
+    let page = text(&store.current());
+    for absent in ["last_success", "poll_rows", "poll_duration", "poll_failures"] {
+        assert!(!page.contains(absent), "{absent} in {page}");
+    }
+    assert!(page.contains("poll_state{query=\"disks\",workspace=\"prod\",state=\"pending\"} 1\n"));
+    assert_eq!(POLL_FAMILIES.len(), pending().families(&key("a", "b")).len(), "every name is valid");
+}
