@@ -1,5 +1,32 @@
-# The README's second command. CI runs exactly this.
-.PHONY: test
-test:
+# The README's second command is `make test`; CI runs exactly that.
+RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release/vminsights-exporter
+CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
+CARGO_DENY_VERSION := 0.20.2
+
+.PHONY: test lint unit programs deny docs
+
+test: lint unit programs deny
+
+lint:
 	cargo fmt --check
+	cargo clippy --all-targets --all-features --locked -- -D warnings
+
+# The edit-test loop: everything that needs no other program.
+unit:
 	cargo test --locked
+
+# The release binary against real programs: Prometheus, promtool, Python, Microsoft's KQL analyser.
+programs:
+	tests/programs/install.sh
+	cargo build --release --locked
+	VMINSIGHTS_EXPORTER=$(RELEASE) cargo test --locked --features programs --test end_to_end --test packs_judged -- --nocapture
+
+deny: $(CARGO_DENY)
+	$(CARGO_DENY) check bans licenses sources
+
+$(CARGO_DENY):
+	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root .tools/cargo-deny
+
+# Writes what is generated.
+docs:
+	UPDATE_DOCS=1 cargo test --locked --test docs

@@ -1,10 +1,31 @@
 //! Publishes what Azure VM insights knows as Prometheus metrics.
+//!
+//! ```text
+//! config ──► catalogue ──► poll ──► azure ──► table ──► series ──► snapshot ──► http
+//!           (what to ask) (when)   (asking)  (answer)  (meaning)  (published)  (the door)
+//!                                                       its pages made by exposition
+//! simulator ◄── HTTPS only          kql ◄── simulator, catalogue
+//! ```
+//!
+//! The modules in the flow's order; ARCHITECTURE.md says what each never does.
 
+pub mod cli;
 pub mod config;
-pub mod exposition;
-pub mod http;
-pub mod kql;
-pub mod series;
-pub mod snapshot;
+
+pub mod catalogue;
+pub mod poll;
+
+pub mod azure;
 pub mod table;
+
+pub mod series;
+
+pub mod exposition;
+pub mod snapshot;
+
+pub mod http;
+
+pub mod kql;
+pub mod simulator;
+
 pub mod telemetry;

@@ -112,12 +112,13 @@ impl Reader<'_> {
 
     fn custom_cloud(&mut self, cloud: raw::CustomCloud) -> Endpoints {
         let public = Endpoints::public();
-        if cloud.audience.trim().is_empty() {
-            self.problem(None, "azure.cloud.audience must not be empty");
+        if cloud.audience.value.trim().is_empty() {
+            let line = yaml::line(&cloud.audience);
+            self.problem(line, "azure.cloud.audience must not be empty");
         }
         Endpoints {
             logs: self.endpoint("azure.cloud.logs", &cloud.logs, &public.logs),
-            audience: cloud.audience.trim_end_matches('/').to_owned(),
+            audience: cloud.audience.value.trim_end_matches('/').to_owned(),
             authority: self.endpoint("azure.cloud.authority", &cloud.authority, &public.authority),
             resource_manager: cloud.resource_manager.map_or_else(
                 || public.resource_manager.clone(),
@@ -133,8 +134,8 @@ impl Reader<'_> {
     }
 
     /// Tokens travel there, so it is `https` or nothing.
-    fn endpoint(&mut self, key: &str, text: &str, otherwise: &Url) -> Url {
-        match Url::parse(text) {
+    fn endpoint(&mut self, key: &str, text: &Spanned<String>, otherwise: &Url) -> Url {
+        match Url::parse(&text.value) {
             Ok(url)
                 if url.scheme() == "https"
                     && url.has_host()
@@ -144,12 +145,11 @@ impl Reader<'_> {
                 url
             }
             _ => {
-                self.problem(
-                    None,
-                    format!(
-                        "{key} {text:?} must be an https URL without a path, such as {otherwise}"
-                    ),
+                let rule = format!(
+                    "{key} {:?} must be an https URL without a path, such as {otherwise}",
+                    text.value
                 );
+                self.problem(yaml::line(text), rule);
                 otherwise.clone()
             }
         }

@@ -1,8 +1,11 @@
 //! The configuration as typed: serde's shapes, nothing checked beyond them.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde_saphyr::Spanned;
 
 #[derive(Deserialize)]
@@ -25,14 +28,34 @@ pub struct Azure {
     pub proxy: Option<Spanned<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "cloud must be public, usgov, china or a map of logs, audience, authority, resource_manager"
-)]
 pub enum Cloud {
     Named(CloudName),
     Custom(CustomCloud),
+}
+
+impl<'de> Deserialize<'de> for Cloud {
+    /// A text or a map. Serde's own `untagged` would lose the lines.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrMap;
+
+        impl<'de> Visitor<'de> for TextOrMap {
+            type Value = Cloud;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("public, usgov, china or a map of logs, audience, authority")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Cloud, E> {
+                CloudName::deserialize(name.into_deserializer()).map(Cloud::Named)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Cloud, A::Error> {
+                CustomCloud::deserialize(MapAccessDeserializer::new(map)).map(Cloud::Custom)
+            }
+        }
+
+        deserializer.deserialize_any(TextOrMap)
+    }
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -46,10 +69,10 @@ pub enum CloudName {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustomCloud {
-    pub logs: String,
-    pub audience: String,
-    pub authority: String,
-    pub resource_manager: Option<String>,
+    pub logs: Spanned<String>,
+    pub audience: Spanned<String>,
+    pub authority: Spanned<String>,
+    pub resource_manager: Option<Spanned<String>>,
 }
 
 /// `default`, `azure_cli`, or a map with one key.

@@ -41,6 +41,7 @@ fn strip_place(text: &str) -> String {
         .unwrap_or_default()
         .replace("unknown field", "unknown key")
         .replace("missing field", "missing key")
+        .replace("unknown variant", "unknown value")
 }
 
 /// The line that a value was written on.

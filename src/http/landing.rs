@@ -60,7 +60,12 @@ fn row(html: &mut String, key: &PollKey, status: &PollStatus, now: Timestamp) ->
         Escaped(&key.workspace),
     )?;
     match status.last_success {
-        Some(at) => write!(html, "<td>{}<small>{}</small>", at.strftime("%F %T"), Ago(at, now))?,
+        Some(at) => write!(
+            html,
+            "<td>{}<small>{}</small>",
+            at.strftime("%F %T"),
+            Ago(at, now)
+        )?,
         None => html.write_str("<td>never")?,
     }
     match status.last_duration {
@@ -71,7 +76,11 @@ fn row(html: &mut String, key: &PollKey, status: &PollStatus, now: Timestamp) ->
         Some(rows) => write!(html, "<td class=\"n\">{rows}")?,
         None => html.write_str("<td>")?,
     }
-    write!(html, "<td class=\"n\">{}<td class=\"n\">{}<td>", status.series, status.polls)?;
+    write!(
+        html,
+        "<td class=\"n\">{}<td class=\"n\">{}<td>",
+        status.series, status.polls
+    )?;
     let failures: Vec<String> = status
         .failures
         .iter()
@@ -160,7 +169,10 @@ mod tests {
         let names = ["<script>alert('x')</script>".into()];
         let html = render(&store.current(), "/metrics", &names, second(1_000_090));
         assert!(!html.contains("<script>"), "{html}");
-        let row = html.lines().find(|line| line.starts_with("<tr><td>")).unwrap();
+        let row = html
+            .lines()
+            .find(|line| line.starts_with("<tr><td>"))
+            .unwrap();
         assert_eq!(
             row,
             "<tr><td>disks<td>&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;<td class=\"failed\">failed\

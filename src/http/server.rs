@@ -112,7 +112,10 @@ impl Server {
             });
         }
         drop(self.listener);
-        if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        if tokio::time::timeout(GRACE, graceful.shutdown())
+            .await
+            .is_err()
+        {
             tracing::info!("some connections were still busy when the server stopped");
         }
     }

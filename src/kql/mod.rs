@@ -4,14 +4,73 @@
 //! [`analyze`] judges one against a [`Schema`] without running it.
 
 mod batch;
+mod binder;
+mod calendar;
+mod eval;
+mod functions;
+mod lexer;
+mod names;
+mod operators;
+mod order;
+mod parser;
+mod plan;
 mod schema;
+mod stack;
+mod syntax;
+pub mod text;
 mod value;
 
 use std::sync::Arc;
 
+use binder::UnknownTable;
+
 pub use batch::{Batch, BatchBuilder, Column, ColumnBuilder, RowError};
+pub use functions::documentation as function_list;
 pub use schema::{ColumnSchema, Schema, SchemaError, TableSchema};
+pub use text::{parse_datetime, parse_timespan};
 pub use value::{DateTime, TimeSpan, Type, Value};
+
+/// Answers the query `text` over `database`.
+///
+/// # Errors
+/// Says where the text is wrong, or what this engine lacks; see [`QueryError`].
+pub fn run(
+    database: &dyn Database,
+    text: &str,
+    options: &QueryOptions<'_>,
+) -> Result<QueryResult, QueryError> {
+    stack::with_room(|| {
+        let script = parser::parse(text)?;
+        let plan = binder::bind(
+            database.schema(),
+            text,
+            &script,
+            options.now,
+            UnknownTable::Wrong,
+        )?;
+        eval::run(database, &plan.pruned(), options)
+    })
+}
+
+/// Judges the query `text` without running it.
+pub fn analyze(schema: &Schema, text: &str) -> Analysis {
+    // The moment matters to no verdict; this one leaves room on both sides.
+    let now = DateTime::from_unix_seconds(1_700_000_000);
+    let columns = stack::with_room(|| {
+        let script = parser::parse(text)?;
+        let plan = binder::bind(schema, text, &script, now, UnknownTable::NotKnown)?;
+        Ok(plan.result_columns())
+    });
+    match columns {
+        Ok(columns) => Analysis::Right { columns },
+        Err(QueryError::Syntax(diagnostic) | QueryError::Semantic(diagnostic)) => Analysis::Wrong {
+            diagnostics: vec![diagnostic],
+        },
+        Err(error) => Analysis::NotKnown {
+            reason: error.to_string(),
+        },
+    }
+}
 
 /// Where a query's tables come from.
 pub trait Database: Sync {
@@ -74,6 +133,22 @@ pub struct Diagnostic {
     pub pos: usize,
     /// The text at the span.
     pub token: String,
+}
+
+impl Diagnostic {
+    /// A finding at `span` of `text`.
+    fn new(code: &'static str, text: &str, span: std::ops::Range<usize>, message: String) -> Self {
+        let before = text.get(..span.start).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Self {
+            code,
+            message,
+            line: before.matches('\n').count() + 1,
+            pos: before[line_start..].chars().count(),
+            token: text.get(span.clone()).unwrap_or_default().to_string(),
+            span,
+        }
+    }
 }
 
 /// Why a query has no answer.

@@ -12,4 +12,4 @@ mod project;
 pub use family::{Family, FamilyHeader, SeriesList};
 pub use mapping::{Combine, LabelMapping, Mapping, MetricMapping, MetricType};
 pub use names::{LabelName, MetricName, NameError};
-pub use project::{OVERFLOW, Projection, RowIssue, RowIssues, ShapeError, project};
+pub use project::{OVERFLOW, Projection, RowIssue, RowIssues, ShapeError, project, unix_seconds};

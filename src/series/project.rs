@@ -250,10 +250,15 @@ fn measure(cell: &Cell) -> Option<f64> {
         // Beyond 2^53 a double rounds; so does every metric in Prometheus.
         Cell::Long(number) => Some(*number as f64),
         Cell::Real(number) => Some(*number),
-        Cell::DateTime(moment) => Some(moment.as_nanosecond() as f64 / 1e9),
+        Cell::DateTime(moment) => Some(unix_seconds(*moment)),
         Cell::TimeSpan(length) => Some(length.as_secs_f64()),
         Cell::Null | Cell::String(_) => None,
     }
+}
+
+/// Seconds since the Unix epoch. Nanoseconds as one number would lose what a double can still hold.
+pub fn unix_seconds(moment: jiff::Timestamp) -> f64 {
+    moment.as_second() as f64 + f64::from(moment.subsec_nanosecond()) / 1e9
 }
 
 /// Where the mapping's columns stand in the table.
@@ -351,7 +356,9 @@ impl LabelSets {
 
     fn sorted(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.keys.len()).collect();
-        order.sort_unstable_by(|a, b| self.keys[*a].cmp(&self.keys[*b]));
+        // Value by value: the separator is greater than any text, so whole keys would put "/var" before "/".
+        let values = |set: &usize| self.keys[*set].split(|byte| *byte == SEPARATOR);
+        order.sort_unstable_by(|a, b| values(a).cmp(values(b)));
         order
     }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::PollKey;
-use crate::series::{Family, FamilyHeader, LabelName, MetricType, RowIssue, RowIssues, SeriesList};
+use crate::series::{
+    Family, FamilyHeader, LabelName, MetricType, RowIssue, RowIssues, SeriesList, unix_seconds,
+};
 use crate::telemetry::FailureReason;
 
 /// What the newest answer or the lack of one means. Exclusive and complete.
@@ -209,10 +211,6 @@ fn one(value: f64) -> Vec<(&'static str, f64)> {
     vec![("", value)]
 }
 
-fn seconds(moment: Timestamp) -> f64 {
-    moment.as_nanosecond() as f64 / 1e9
-}
-
 /// The families of [`PollStatus::families`].
 pub const POLL_FAMILIES: [OwnFamily; 10] = [
     own(
@@ -285,14 +283,17 @@ pub const POLL_FAMILIES: [OwnFamily; 10] = [
         MetricType::Gauge,
         None,
         "When the last whole answer came; absent before the first.",
-        |poll| poll.last_success.map_or(Vec::new(), |at| one(seconds(at))),
+        |poll| {
+            poll.last_success
+                .map_or(Vec::new(), |at| one(unix_seconds(at)))
+        },
     ),
     own(
         "vminsights_exporter_poll_next_run_timestamp_seconds",
         MetricType::Gauge,
         None,
         "When the query is asked next.",
-        |poll| one(seconds(poll.next_run)),
+        |poll| one(unix_seconds(poll.next_run)),
     ),
     own(
         "vminsights_exporter_poll_interval_seconds",

@@ -47,7 +47,11 @@ fn text(snapshot: &Snapshot) -> String {
 #[test]
 fn a_family_fed_by_two_polls_is_on_the_page_once() {
     let store = SnapshotStore::default();
-    for (query, workspace, vm) in [("b", "prod", "two"), ("a", "prod", "one"), ("a", "dev", "three")] {
+    for (query, workspace, vm) in [
+        ("b", "prod", "two"),
+        ("a", "prod", "one"),
+        ("a", "dev", "three"),
+    ] {
         store.publish(&key(query, workspace), |_| Contribution {
             blocks: vec![block("x_up", workspace, &[vm])],
             status: pending(),
@@ -76,7 +80,10 @@ fn a_publication_replaces_its_own_blocks_and_shares_the_others() {
     let before = store.current();
     let piece_of = |snapshot: &Snapshot, text: &str| {
         let pieces = snapshot.page().pieces.clone();
-        pieces.iter().find(|piece| piece.starts_with(text.as_bytes())).map(|piece| piece.as_ptr())
+        pieces
+            .iter()
+            .find(|piece| piece.starts_with(text.as_bytes()))
+            .map(|piece| piece.as_ptr())
     };
     let b = piece_of(&before, "b_up{").unwrap();
     store.publish(&key("a", "prod"), |_| Contribution {
@@ -85,9 +92,16 @@ fn a_publication_replaces_its_own_blocks_and_shares_the_others() {
     });
     let after = store.current();
     assert_eq!(piece_of(&after, "a_up{"), None, "what vanished is gone");
-    assert_eq!(piece_of(&after, "# HELP a_up"), None, "and its header with it");
+    assert_eq!(
+        piece_of(&after, "# HELP a_up"),
+        None,
+        "and its header with it"
+    );
     assert_eq!(piece_of(&after, "b_up{"), Some(b), "not encoded again");
-    assert!(piece_of(&before, "a_up{").is_some(), "a snapshot never changes");
+    assert!(
+        piece_of(&before, "a_up{").is_some(),
+        "a snapshot never changes"
+    );
 }
 
 #[test]
@@ -132,11 +146,18 @@ fn states_follow_the_outcomes() {
     let mut status = pending();
     assert!(!status.was_tried());
     status.fail(failure(1, FailureReason::Tls));
-    assert_eq!((status.state, status.was_tried()), (PollState::Failed, true));
+    assert_eq!(
+        (status.state, status.was_tried()),
+        (PollState::Failed, true)
+    );
     status.succeed(success(2, 3));
     assert_eq!(status.state, PollState::Ok);
     status.fail(failure(3, FailureReason::Tls));
-    assert_eq!((status.state, status.series), (PollState::Failed, 6), "the values are still up");
+    assert_eq!(
+        (status.state, status.series),
+        (PollState::Failed, 6),
+        "the values are still up"
+    );
     status.overlap();
     assert_eq!(status.state, PollState::Failed);
     status.expire();
@@ -170,9 +191,18 @@ fn a_poll_that_has_not_run_says_nothing_that_it_does_not_know() {
         status: pending(),
     });
     let page = text(&store.current());
-    for absent in ["last_success", "poll_rows", "poll_duration", "poll_failures"] {
+    for absent in [
+        "last_success",
+        "poll_rows",
+        "poll_duration",
+        "poll_failures",
+    ] {
         assert!(!page.contains(absent), "{absent} in {page}");
     }
     assert!(page.contains("poll_state{query=\"disks\",workspace=\"prod\",state=\"pending\"} 1\n"));
-    assert_eq!(POLL_FAMILIES.len(), pending().families(&key("a", "b")).len(), "every name is valid");
+    assert_eq!(
+        POLL_FAMILIES.len(),
+        pending().families(&key("a", "b")).len(),
+        "every name is valid"
+    );
 }

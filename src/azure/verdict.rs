@@ -1,0 +1,103 @@
+//! What an HTTP answer means: a table, or which failure. No clock, no network.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::api_error::ApiError;
+use super::failure::QueryFailure;
+use super::text::one_line;
+use super::wire::{self, Decoded};
+use super::{hints, retry_after};
+use crate::telemetry::FailureReason;
+
+/// An answer as it came, its body decompressed.
+pub(super) struct Reply<'a> {
+    pub status: u16,
+    pub retry_after: Option<&'a str>,
+    pub body: &'a [u8],
+}
+
+impl Reply<'_> {
+    /// The table, or why there is none. `now` is what a `Retry-After` date is measured from.
+    pub fn judge(&self, now: Timestamp) -> Result<Decoded, QueryFailure> {
+        match self.status {
+            200 if self.body.trim_ascii().is_empty() => Err(self.empty()),
+            200 => self.table(),
+            204 => Err(self.empty()),
+            _ => Err(self.refusal(now)),
+        }
+    }
+
+    fn empty(&self) -> QueryFailure {
+        QueryFailure::new(
+            FailureReason::EmptyBody,
+            format!("HTTP {} without a body", self.status),
+        )
+        .with_hint(Some(hints::EMPTY_BODY))
+    }
+
+    fn table(&self) -> Result<Decoded, QueryFailure> {
+        let body = wire::read(self.body).map_err(|error| {
+            let message = format!(
+                "the answer cannot be read: {}",
+                one_line(&error.to_string())
+            );
+            let json = self.body.trim_ascii_start().starts_with(b"{");
+            QueryFailure::new(FailureReason::Decode, message)
+                .with_hint((!json).then_some(hints::NOT_JSON))
+        })?;
+        if let Some(error) = body.error {
+            return Err(partial(error));
+        }
+        body.table.ok_or_else(|| {
+            QueryFailure::new(FailureReason::Decode, "the answer holds no table")
+                .with_hint(Some(hints::NOT_JSON))
+        })
+    }
+
+    fn refusal(&self, now: Timestamp) -> QueryFailure {
+        let reason = match self.status {
+            400 => FailureReason::BadQuery,
+            401 | 403 => FailureReason::Forbidden,
+            404 => FailureReason::NotFound,
+            429 => FailureReason::Throttled,
+            504 => FailureReason::Timeout,
+            _ => FailureReason::ServerError,
+        };
+        let (text, hint) = match ApiError::in_body(self.body) {
+            Some(error) => (
+                error.to_string(),
+                hints::for_api(self.status, error.codes()),
+            ),
+            None => (
+                one_line(&String::from_utf8_lossy(self.body)),
+                hints::for_api(self.status, []),
+            ),
+        };
+        let message = if text.is_empty() {
+            format!("HTTP {}", self.status)
+        } else {
+            format!("HTTP {}: {text}", self.status)
+        };
+        let mut failure = QueryFailure::new(reason, message).with_hint(hint);
+        failure.retry_after = self
+            .retry_after
+            .and_then(|header| retry_after::parse(header, now));
+        failure
+    }
+}
+
+/// An `error` beside the tables: what they hold is not all there is.
+fn partial(error: &RawValue) -> QueryFailure {
+    let error: Value = serde_json::from_str(error.get()).unwrap_or_default();
+    QueryFailure::new(
+        FailureReason::Partial,
+        format!("the answer is incomplete: {}", ApiError::of(&error)),
+    )
+    .with_hint(Some(hints::PARTIAL))
+}
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;

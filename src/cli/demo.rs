@@ -1,0 +1,122 @@
+//! `demo`: a simulated workspace and the exporter in one process.
+//!
+//! The two halves share nothing. The demo writes what a person would write, a configuration file, a
+//! CA file and a secret file, and the exporter starts from that file as `serve` would.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::Failure;
+use super::exporter::{Exporter, WebArguments};
+use super::shutdown::Shutdown;
+use crate::simulator::{Access, Scenario, Simulator, SimulatorOptions};
+
+#[derive(Args)]
+pub struct DemoArguments {
+    /// What happens in the simulated workspace.
+    #[arg(long, default_value_t = Scenario::Mixed, value_parser = super::workspace::scenario)]
+    scenario: Scenario,
+    /// How many VMs it has.
+    #[arg(long, default_value_t = 12)]
+    vms: usize,
+    /// The same seed gives the same fleet and the same events.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    web: WebArguments,
+}
+
+pub async fn run(arguments: DemoArguments) -> Result<(), Failure> {
+    let mut shutdown = Shutdown::listen().map_err(Failure::failed)?;
+    let simulator = Simulator::start(SimulatorOptions {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        seed: arguments.seed,
+        vms: arguments.vms,
+        scenario: Some(arguments.scenario),
+        ..SimulatorOptions::default()
+    })
+    .await
+    .map_err(Failure::failed)?;
+    // Gone when this function ends.
+    let folder = tempfile::Builder::new()
+        .prefix("vminsights-demo-")
+        .tempdir()
+        .map_err(Failure::failed)?;
+    let config = write_configuration(folder.path(), simulator.access()).map_err(Failure::failed)?;
+    let exporter = Exporter::prepare(&config, &arguments.web).await?;
+    introduce(&arguments, simulator.access(), &exporter, &config).map_err(Failure::failed)?;
+    exporter.run(shutdown.requested()).await;
+    simulator.stop().await;
+    Ok(())
+}
+
+/// Writes the files that the exporter half starts from, and says where the configuration is.
+fn write_configuration(folder: &Path, access: &Access) -> io::Result<PathBuf> {
+    std::fs::write(folder.join("ca.pem"), &access.ca_pem)?;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(folder.join("client-secret"))?
+        .write_all(access.client_secret.expose().as_bytes())?;
+    let file = folder.join("exporter.yaml");
+    std::fs::write(
+        &file,
+        format!(
+            "azure:
+  cloud:
+    logs: {endpoint}
+    audience: {audience}
+    authority: {authority}
+  credential:
+    client_secret:
+      tenant_id: {tenant}
+      client_id: {client}
+      secret_file: client-secret
+  ca_file: ca.pem
+workspaces:
+  - {{id: {workspace}, name: demo}}
+",
+            endpoint = access.endpoint,
+            audience = access.audience,
+            authority = access.authority,
+            tenant = access.tenant_id,
+            client = access.client_id,
+            workspace = access.workspace_id,
+        ),
+    )?;
+    Ok(file)
+}
+
+fn introduce(
+    arguments: &DemoArguments,
+    access: &Access,
+    exporter: &Exporter,
+    config: &Path,
+) -> io::Result<()> {
+    let url = exporter.url();
+    let root = url.rsplit_once('/').map_or(url.as_str(), |(root, _)| root);
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "A simulated Log Analytics workspace with {vms} VMs (scenario {scenario}, seed {seed}) runs at
+  {endpoint}
+and the exporter polls it over TLS, as it would poll Azure. Open
+  {url}    the metrics, complete within 5 s
+  {root}/    which queries run, and how they stand
+Try
+  curl -s {url} | grep -E 'disk_free_percent|threat_connections'
+  the configuration that the exporter runs from: {config}
+Ctrl-C ends it.",
+        vms = arguments.vms,
+        scenario = arguments.scenario,
+        seed = arguments.seed,
+        endpoint = access.endpoint,
+        config = config.display(),
+    )?;
+    out.flush()
+}

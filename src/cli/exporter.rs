@@ -1,0 +1,128 @@
+//! The exporter itself, as `serve` and `demo` both run it: from a configuration file, with no other
+//! way in.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::{Failure, configuration};
+use crate::azure::LogsClient;
+use crate::catalogue::Catalogue;
+use crate::config::Settings;
+use crate::http::{Server, Site};
+use crate::poll::Poller;
+use crate::snapshot::SnapshotStore;
+use crate::telemetry::SelfMetrics;
+
+#[derive(Args)]
+pub struct WebArguments {
+    /// Where the metrics are served.
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:10048"
+    )]
+    listen_address: SocketAddr,
+    /// The path of the metrics.
+    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
+    telemetry_path: String,
+}
+
+fn telemetry_path(path: &str) -> Result<String, String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.".contains(&b);
+    if !path.starts_with('/') || path == "/" || !path.bytes().all(plain) {
+        return Err("must begin with / and hold only letters, digits, / - _ and .".into());
+    }
+    if path.starts_with("/-/") {
+        return Err("paths under /-/ are the exporter's own".into());
+    }
+    Ok(path.into())
+}
+
+/// A configuration that has been found good and a bound port: nothing runs yet.
+pub struct Exporter {
+    settings: Settings,
+    catalogue: Catalogue,
+    client: LogsClient,
+    metrics: SelfMetrics,
+    server: Server,
+    telemetry_path: Arc<str>,
+}
+
+impl Exporter {
+    /// Reads the configuration, then binds: a bad configuration binds nothing.
+    pub async fn prepare(config_file: &Path, web: &WebArguments) -> Result<Self, Failure> {
+        let metrics = SelfMetrics::new().map_err(Failure::failed)?;
+        let (settings, catalogue, client) = checked(config_file, &metrics)?;
+        let server = Server::bind(web.listen_address)
+            .await
+            .map_err(Failure::failed)?;
+        Ok(Self {
+            settings,
+            catalogue,
+            client,
+            metrics,
+            server,
+            telemetry_path: web.telemetry_path.as_str().into(),
+        })
+    }
+
+    /// Where the metrics are.
+    pub fn url(&self) -> String {
+        format!("http://{}{}", self.server.address(), self.telemetry_path)
+    }
+
+    /// Polls and serves until `shutdown` ends.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let store = Arc::new(SnapshotStore::default());
+        let workspaces = &self.settings.workspaces;
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            workspaces = workspaces.len(),
+            queries = self.catalogue.queries.len(),
+            metrics = self.url(),
+            "serving"
+        );
+        let poller = Poller::start(&self.catalogue, workspaces, &self.client, &store);
+        let site = Site {
+            store,
+            metrics: self.metrics.clone(),
+            telemetry_path: self.telemetry_path,
+            workspaces: workspaces.iter().map(|w| w.name.clone()).collect(),
+        };
+        self.server
+            .serve(site.router(), self.metrics, shutdown)
+            .await;
+        poller.stop().await;
+        tracing::info!("ended");
+    }
+}
+
+/// Everything that can be known of a configuration without a network. Warnings are logged.
+pub fn checked(
+    config_file: &Path,
+    metrics: &SelfMetrics,
+) -> Result<(Settings, Catalogue, LogsClient), Failure> {
+    let (settings, catalogue) = configuration::load(config_file)?;
+    for warning in &catalogue.warnings {
+        tracing::warn!("{warning}");
+    }
+    let client =
+        LogsClient::new(&settings.azure, metrics.clone()).map_err(Failure::configuration)?;
+    Ok((settings, catalogue, client))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_telemetry_path_is_a_plain_path_that_is_free() {
+        assert_eq!(telemetry_path("/metrics/vm"), Ok("/metrics/vm".into()));
+        for bad in ["metrics", "/", "/-/ready", "/{id}", "/a?b"] {
+            assert!(telemetry_path(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,558 @@
+//! Calls of functions: the engine's own and the query's.
+
+use super::{Binder, Binding, Bound, Scope};
+use crate::kql::functions::{self, Accepts, Kernel, Returns, ScalarFunction, Special, aggregates};
+use crate::kql::names;
+use crate::kql::operators;
+use crate::kql::plan::{Expr, ExprNode, Function, Visibility};
+use crate::kql::syntax::{
+    self, Expression, ExpressionNode, Name, NamedExpression, ParameterKind, Span, Statement,
+};
+use crate::kql::value::{Type, Value};
+
+impl Binder<'_> {
+    pub(super) fn call(
+        &mut self,
+        scope: Scope<'_>,
+        name: &Name,
+        arguments: &[NamedExpression],
+        span: &Span,
+    ) -> Bound<Expr> {
+        if let Some(Binding::Function(..)) = self.lookup(&name.text) {
+            return self.call_user_scalar(scope, &name.text, arguments, span);
+        }
+        if let (Some(collector), Some(aggregate)) =
+            (scope.aggregates, aggregates::aggregate(&name.text))
+        {
+            return self.aggregate(scope, collector, aggregate, name, arguments);
+        }
+        if let Some(function) = functions::scalar_function(&name.text) {
+            return self.call_function(scope, function, name, arguments, span);
+        }
+        if aggregates::aggregate(&name.text).is_some()
+            || names::AGGREGATES.contains(&&*name.text) && !names::FUNCTIONS.contains(&&*name.text)
+        {
+            if scope.aggregates.is_some() {
+                return self.unsupported(format!("the aggregate {}()", name.text), &name.span);
+            }
+            return Err(self.wrong(
+                "SEM0098",
+                name.span.clone(),
+                format!(
+                    "'{}' operator: the aggregate function '{}' is not allowed here",
+                    scope.operator, name.text
+                ),
+            ));
+        }
+        if names::FUNCTIONS.contains(&&*name.text) || names::AGGREGATES.contains(&&*name.text) {
+            return self.unsupported(format!("the function {}()", name.text), &name.span);
+        }
+        Err(self.unknown_function(name))
+    }
+
+    pub(super) fn unknown_function(&self, name: &Name) -> crate::kql::QueryError {
+        self.wrong(
+            "SEM0260",
+            name.span.clone(),
+            format!("Unknown function: '{}'", name.text),
+        )
+    }
+
+    fn call_function(
+        &mut self,
+        scope: Scope<'_>,
+        function: &'static ScalarFunction,
+        name: &Name,
+        arguments: &[NamedExpression],
+        span: &Span,
+    ) -> Bound<Expr> {
+        let count = arguments.len();
+        let uneven = match function.kernel {
+            // Conditions and values in turn, and one value more.
+            Kernel::Special(Special::Case) => count.is_multiple_of(2),
+            _ => function.name == "bag_pack" && count % 2 == 1,
+        };
+        if count < function.least
+            || function.parameter(count.max(1) - 1).is_none() && count > 0
+            || uneven
+        {
+            return Err(self.wrong(
+                "SEM0219",
+                span.clone(),
+                format!(
+                    "{}(): function expects {}, got {count}",
+                    name.text,
+                    function.arity()
+                ),
+            ));
+        }
+        if let Kernel::Special(special) = function.kernel
+            && let Some(expr) = self.special(scope, special, name, arguments)?
+        {
+            return Ok(expr);
+        }
+        let mut bound = Vec::with_capacity(count);
+        for (at, argument) in arguments.iter().enumerate() {
+            let expr = self.expression(scope, &argument.value)?;
+            let accepts = match function.kernel {
+                Kernel::Special(Special::Case) if at % 2 == 0 && at + 1 < count => {
+                    Accepts::Is(Type::Bool)
+                }
+                Kernel::Special(Special::Case) => Accepts::Any,
+                _ => function.parameter(at).unwrap_or(Accepts::Any),
+            };
+            bound.push(self.accept(&name.text, at, accepts, expr, &argument.value.span)?);
+        }
+        let kind = self.result_type(function, name, &mut bound, span)?;
+        let node = match function.kernel {
+            Kernel::Rows(_) if function.name == "iff" => ExprNode::Call {
+                function: Function::Case,
+                arguments: bound,
+            },
+            Kernel::Special(Special::Case) => ExprNode::Call {
+                function: Function::Case,
+                arguments: bound,
+            },
+            Kernel::Rows(kernel) => ExprNode::Call {
+                function: Function::Kernel(kernel),
+                arguments: bound,
+            },
+            Kernel::Window(kernel) => ExprNode::Window {
+                kernel,
+                arguments: bound,
+            },
+            Kernel::Special(_) => {
+                return self.unsupported(format!("{}() in this place", name.text), span);
+            }
+        };
+        Ok(self.fold(Expr { node, kind }))
+    }
+
+    /// The argument as the parameter wants it.
+    pub(super) fn accept(
+        &self,
+        function: &str,
+        at: usize,
+        accepts: Accepts,
+        expr: Expr,
+        span: &Span,
+    ) -> Bound<Expr> {
+        let kind = expr.kind;
+        let (fits, wanted) = match accepts {
+            Accepts::Any => (true, None),
+            Accepts::Is(wanted) => (
+                kind == wanted || kind == Type::Dynamic && wanted != Type::Bool,
+                Some(wanted),
+            ),
+            Accepts::Integer => (
+                matches!(kind, Type::Int | Type::Long | Type::Dynamic),
+                (kind == Type::Dynamic).then_some(Type::Long),
+            ),
+            Accepts::Number => (
+                kind.is_numeric() || kind == Type::Dynamic,
+                (kind == Type::Dynamic).then_some(Type::Real),
+            ),
+            Accepts::Measure => (
+                kind.is_numeric()
+                    || matches!(kind, Type::DateTime | Type::TimeSpan | Type::Dynamic),
+                (kind == Type::Dynamic).then_some(Type::Real),
+            ),
+            Accepts::Text => (true, Some(Type::String)),
+            Accepts::TextOrDynamic => (matches!(kind, Type::String | Type::Dynamic), None),
+            Accepts::TypeName => (kind == Type::String && expr.as_constant().is_some(), None),
+        };
+        if !fits {
+            let expected = match accepts {
+                Accepts::Is(kind) => kind.to_string(),
+                Accepts::Integer => "an integer".into(),
+                Accepts::Number => "a number".into(),
+                Accepts::Measure => "a number, datetime or timespan".into(),
+                Accepts::TypeName => "typeof(…)".into(),
+                _ => "a string or dynamic value".into(),
+            };
+            return Err(self.wrong(
+                "SEM0220",
+                span.clone(),
+                format!(
+                    "{function}(): argument #{} was expected to be {expected}, got {kind}",
+                    at + 1
+                ),
+            ));
+        }
+        Ok(match wanted {
+            Some(wanted) => self.converted(expr, wanted),
+            None => expr,
+        })
+    }
+
+    fn result_type(
+        &self,
+        function: &ScalarFunction,
+        name: &Name,
+        bound: &mut [Expr],
+        span: &Span,
+    ) -> Bound<Type> {
+        Ok(match function.returns {
+            Returns::Is(kind) => kind,
+            Returns::Argument(at) => bound.get(at).map_or(Type::Dynamic, |expr| expr.kind),
+            Returns::Of(of) => {
+                let kinds: Vec<Type> = bound.iter().map(|expr| expr.kind).collect();
+                if function.name.starts_with("bin") {
+                    self.check_bin(name, &kinds, span)?;
+                }
+                let kind = of(&kinds);
+                if kind.is_numeric()
+                    && let Some(first) = bound.first_mut()
+                    && function.name.starts_with("bin")
+                {
+                    let value = std::mem::replace(first, Expr::constant(Value::Null, kind));
+                    *first = self.converted(value, kind);
+                }
+                kind
+            }
+            Returns::TypeOf(at) => match bound.get(at).and_then(Expr::as_constant) {
+                Some(Value::String(kind)) => Type::from_name(kind).unwrap_or(Type::String),
+                _ => Type::String,
+            },
+            Returns::Common(from) => {
+                let case = matches!(function.kernel, Kernel::Special(Special::Case));
+                let last = bound.len() - 1;
+                let values: Vec<usize> = (0..bound.len())
+                    .filter(|at| *at >= from && (!case || at % 2 == 1 || *at == last))
+                    .collect();
+                let mut common = bound[values[0]].kind;
+                for &at in &values[1..] {
+                    common = match common_type(common, bound[at].kind) {
+                        Some(kind) => kind,
+                        None if function.name == "iff" || case => {
+                            return self.unsupported(
+                                format!("{}() of {common} and {}", name.text, bound[at].kind),
+                                span,
+                            );
+                        }
+                        None => {
+                            return Err(self.wrong(
+                                "SEM0221",
+                                span.clone(),
+                                format!(
+                                    "{}(): the arguments have no common type: {common} and {}",
+                                    name.text, bound[at].kind
+                                ),
+                            ));
+                        }
+                    };
+                }
+                for at in values {
+                    let value =
+                        std::mem::replace(&mut bound[at], Expr::constant(Value::Null, common));
+                    bound[at] = self.converted(value, common);
+                }
+                common
+            }
+        })
+    }
+
+    fn check_bin(&self, name: &Name, kinds: &[Type], span: &Span) -> Bound<()> {
+        let fits = match kinds {
+            [Type::DateTime | Type::TimeSpan, Type::TimeSpan, rest @ ..] => {
+                rest.iter().all(|kind| *kind == kinds[0])
+            }
+            [value, rest @ ..] => value.is_numeric() && rest.iter().all(|kind| kind.is_numeric()),
+            [] => false,
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(self.wrong(
+            "SEM0220",
+            span.clone(),
+            format!(
+                "{}(): a value of type {} cannot be rounded to one of type {}",
+                name.text,
+                kinds.first().map_or("nothing", |kind| kind.as_str()),
+                kinds.get(1).map_or("nothing", |kind| kind.as_str()),
+            ),
+        ))
+    }
+
+    /// The calls that are not what they seem; `None` to go on as with any other.
+    fn special(
+        &mut self,
+        scope: Scope<'_>,
+        special: Special,
+        name: &Name,
+        arguments: &[NamedExpression],
+    ) -> Bound<Option<Expr>> {
+        Ok(Some(match special {
+            Special::Case => return Ok(None),
+            Special::Now => {
+                let now = Expr::constant(Value::DateTime(self.context.now), Type::DateTime);
+                match arguments.first() {
+                    None => now,
+                    Some(offset) => {
+                        let span = &offset.value.span;
+                        let offset = self.expression(scope, &offset.value)?;
+                        let offset =
+                            self.accept(&name.text, 0, Accepts::Is(Type::TimeSpan), offset, span)?;
+                        self.fold(Expr::call(
+                            operators::add,
+                            vec![now, offset],
+                            Type::DateTime,
+                        ))
+                    }
+                }
+            }
+            Special::IngestionTime => {
+                let slot = scope
+                    .columns
+                    .iter()
+                    .position(|column| column.visibility == Visibility::Ingestion);
+                match slot {
+                    Some(index) if scope.aggregates.is_none() => {
+                        Expr::column(index, Type::DateTime)
+                    }
+                    _ => Expr::constant(Value::Null, Type::DateTime),
+                }
+            }
+            Special::ColumnIfExists => {
+                let column = self.expression(scope, &arguments[0].value)?;
+                let Some(Value::String(column)) = column.as_constant() else {
+                    return Err(self.wrong(
+                        "SEM0220",
+                        arguments[0].value.span.clone(),
+                        format!(
+                            "{}(): argument #1 was expected to be a constant string",
+                            name.text
+                        ),
+                    ));
+                };
+                match crate::kql::plan::find(scope.columns, column) {
+                    Some(index) => Expr::column(index, scope.columns[index].kind),
+                    None => self.expression(scope, &arguments[1].value)?,
+                }
+            }
+            Special::ToScalar => {
+                let argument = &arguments[0].value;
+                if !self.is_tabular(argument) {
+                    return self.expression(scope, argument).map(Some);
+                }
+                let relation = self.table(argument, "toscalar")?;
+                let Some(first) = relation
+                    .columns
+                    .iter()
+                    .find(|column| column.visibility != Visibility::Ingestion)
+                else {
+                    return self.unsupported("toscalar() of a query without columns", &name.span);
+                };
+                let kind = first.kind;
+                self.subqueries.push(relation);
+                Expr {
+                    node: ExprNode::Subquery(self.subqueries.len() - 1),
+                    kind,
+                }
+            }
+            Special::Materialize => {
+                return Err(self.wrong(
+                    "SEM0006",
+                    name.span.clone(),
+                    "materialize() returns a table, a scalar expression is expected here".into(),
+                ));
+            }
+        }))
+    }
+
+    /// Calls a function of the query that gives a scalar.
+    pub(super) fn call_user_scalar(
+        &mut self,
+        scope: Scope<'_>,
+        name: &str,
+        arguments: &[NamedExpression],
+        span: &Span,
+    ) -> Bound<Expr> {
+        self.with_user_function(scope, name, arguments, span, |binder, result| {
+            binder.expression(Scope::of(&[], scope.operator), result)
+        })
+    }
+
+    /// Binds the arguments, then the body with `bind`.
+    pub(super) fn with_user_function<T>(
+        &mut self,
+        scope: Scope<'_>,
+        name: &str,
+        arguments: &[NamedExpression],
+        span: &Span,
+        bind: impl FnOnce(&mut Self, &Expression) -> Bound<T>,
+    ) -> Bound<T> {
+        let Some(Binding::Function(function, frame)) = self.lookup(name) else {
+            return Err(self.wrong(
+                "SEM0260",
+                span.clone(),
+                format!("Unknown function: '{name}'"),
+            ));
+        };
+        let (function, mut frame) = (function.clone(), frame.clone());
+        if arguments.len() > function.parameters.len() {
+            return Err(self.user_arity(name, &function, arguments.len(), span));
+        }
+        for (at, parameter) in function.parameters.iter().enumerate() {
+            let given = arguments
+                .iter()
+                .find(|argument| {
+                    argument
+                        .names
+                        .first()
+                        .is_some_and(|name| name.text == parameter.name.text)
+                })
+                .or_else(|| {
+                    arguments
+                        .get(at)
+                        .filter(|argument| argument.names.is_empty())
+                });
+            let binding = match (&parameter.kind, given, &parameter.default) {
+                (ParameterKind::Table(columns), Some(argument), _) => {
+                    let relation = self.table(&argument.value, name)?;
+                    for column in columns {
+                        let has = relation
+                            .column(&column.name.text)
+                            .is_some_and(|index| relation.columns[index].kind == column.kind);
+                        if !has {
+                            return Err(self.wrong(
+                                "SEM0220",
+                                argument.value.span.clone(),
+                                format!(
+                                    "{name}(): the table has no column '{}' of type {}",
+                                    column.name.text, column.kind
+                                ),
+                            ));
+                        }
+                    }
+                    Binding::Table(relation)
+                }
+                (ParameterKind::Scalar(kind), Some(argument), _) => {
+                    let expr = self.expression(scope, &argument.value)?;
+                    Binding::Scalar(
+                        self.argument(name, at, *kind, expr, &argument.value.span)?,
+                        self.query,
+                    )
+                }
+                (ParameterKind::Scalar(kind), None, Some(default)) => {
+                    let expr = self.expression(Scope::of(&[], name), default)?;
+                    Binding::Scalar(
+                        self.argument(name, at, *kind, expr, &default.span)?,
+                        self.query,
+                    )
+                }
+                _ => return Err(self.user_arity(name, &function, arguments.len(), span)),
+            };
+            frame.own.push((parameter.name.text.clone(), binding));
+        }
+        self.within(frame, |binder| {
+            for statement in &function.lets {
+                match statement {
+                    Statement::Let { name, value } => binder.bind_let(name, value, true)?,
+                    Statement::Set { .. } | Statement::Query(_) => {}
+                }
+            }
+            bind(binder, &function.result)
+        })
+    }
+
+    fn argument(&self, name: &str, at: usize, kind: Type, expr: Expr, span: &Span) -> Bound<Expr> {
+        if expr.kind.is_numeric() && kind.is_numeric() {
+            return Ok(self.converted(expr, kind));
+        }
+        self.accept(name, at, Accepts::Is(kind), expr, span)
+    }
+
+    fn user_arity(
+        &self,
+        name: &str,
+        function: &syntax::Function,
+        count: usize,
+        span: &Span,
+    ) -> crate::kql::QueryError {
+        self.wrong(
+            "SEM0219",
+            span.clone(),
+            format!(
+                "{name}(): function expects {} argument(s), got {count}",
+                function.parameters.len()
+            ),
+        )
+    }
+
+    /// Whether the expression is a table, without binding it.
+    pub(super) fn is_tabular(&self, expression: &Expression) -> bool {
+        match &expression.node {
+            ExpressionNode::Query(_) => true,
+            ExpressionNode::Name(name) => match self.lookup(name) {
+                Some(Binding::Table(_)) => true,
+                Some(Binding::Function(function, _)) => self.is_tabular_body(function),
+                Some(Binding::Scalar(..)) => false,
+                None => self.schema.table(name).is_some(),
+            },
+            ExpressionNode::Call { name, .. } => match self.lookup(&name.text) {
+                Some(Binding::Function(function, _)) => self.is_tabular_body(function),
+                _ => TABULAR.contains(&&*name.text),
+            },
+            ExpressionNode::Member { of, .. } => self.is_tabular(of),
+            _ => false,
+        }
+    }
+
+    fn is_tabular_body(&self, function: &syntax::Function) -> bool {
+        match &function.result.node {
+            ExpressionNode::Query(_) => true,
+            ExpressionNode::Name(name) => {
+                let parameter = function
+                    .parameters
+                    .iter()
+                    .find(|parameter| parameter.name.text == *name);
+                match parameter {
+                    Some(parameter) => matches!(parameter.kind, ParameterKind::Table(_)),
+                    None => self.schema.table(name).is_some(),
+                }
+            }
+            ExpressionNode::Call { name, .. } => TABULAR.contains(&&*name.text),
+            _ => false,
+        }
+    }
+
+    /// Whether the expression is a lone name that nothing bears.
+    pub(super) fn names_nothing(&self, expression: &Expression) -> bool {
+        match &expression.node {
+            ExpressionNode::Name(name) => self.lookup(name).is_none(),
+            _ => false,
+        }
+    }
+}
+
+/// Functions that give tables.
+const TABULAR: [&str; 12] = [
+    "materialize",
+    "table",
+    "workspace",
+    "app",
+    "resource",
+    "database",
+    "cluster",
+    "adx",
+    "arg",
+    "external_table",
+    "materialized_view",
+    "stored_query_result",
+];
+
+/// The type that values of both types are converted to; `None` if there is none.
+fn common_type(left: Type, right: Type) -> Option<Type> {
+    if left == right {
+        return Some(left);
+    }
+    match (left, right) {
+        (Type::Dynamic, other) | (other, Type::Dynamic) => Some(other),
+        (left, right) if left.is_numeric() && right.is_numeric() => {
+            Some(operators::wider(left, right))
+        }
+        _ => None,
+    }
+}

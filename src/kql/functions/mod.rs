@@ -1,0 +1,353 @@
+//! The scalar functions and aggregates: one table each, a row for every function.
+//!
+//! Adding a function is a row and a kernel in the file of its kind.
+
+pub mod aggregates;
+mod convert;
+pub mod json;
+mod logic;
+mod math;
+mod network;
+mod strings;
+mod time;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use regex::{Regex, RegexBuilder};
+
+use super::batch::Column;
+use super::value::{DateTime, Type, Value};
+
+/// What a kernel may know beside its arguments.
+pub struct Context {
+    pub now: DateTime,
+    /// Patterns seen so far; none where a pattern is malformed.
+    regexes: RefCell<HashMap<Arc<str>, Option<Regex>>>,
+    /// What the long results so far take, in bytes.
+    produced: Cell<usize>,
+    overfull: Cell<bool>,
+}
+
+/// The most that long results may take over a whole query, in bytes.
+const MAX_PRODUCED: usize = 1 << 30;
+/// Results up to so many bytes are not counted.
+const SHORT: usize = 1024;
+/// The deepest dynamic value.
+const MAX_DYNAMIC_DEPTH: usize = 256;
+/// Compiled patterns that are kept, and the most that one may take, in bytes.
+const MAX_PATTERNS: usize = 100;
+const MAX_PATTERN_SIZE: usize = 1 << 20;
+
+impl Context {
+    pub fn new(now: DateTime) -> Self {
+        Self {
+            now,
+            regexes: RefCell::default(),
+            produced: Cell::new(0),
+            overfull: Cell::new(false),
+        }
+    }
+
+    /// Lets a kernel's result pass, or null once the results take too much: see
+    /// [`Self::is_overfull`]. Texts and arrays can double with every call.
+    pub fn admit(&self, value: Value) -> Value {
+        let size = match &value {
+            Value::String(text) => Some(text.len()),
+            Value::Dynamic(json) => size(json, MAX_DYNAMIC_DEPTH),
+            _ => return value,
+        };
+        let produced = match size {
+            Some(size) if size <= SHORT => return value,
+            Some(size) => self.produced.get().saturating_add(size),
+            None => usize::MAX,
+        };
+        self.produced.set(produced);
+        if produced > MAX_PRODUCED {
+            self.overfull.set(true);
+            return Value::Null;
+        }
+        value
+    }
+
+    /// Whether results were left out since they took too much: the query cannot go on.
+    pub fn is_overfull(&self) -> bool {
+        self.overfull.get()
+    }
+
+    /// Null if the pattern is no regular expression.
+    pub fn with_regex(&self, pattern: &Arc<str>, apply: impl FnOnce(&Regex) -> Value) -> Value {
+        let mut regexes = self.regexes.borrow_mut();
+        if !regexes.contains_key(pattern) {
+            if regexes.len() >= MAX_PATTERNS {
+                regexes.clear();
+            }
+            let regex = RegexBuilder::new(pattern)
+                .size_limit(MAX_PATTERN_SIZE)
+                .build();
+            regexes.insert(pattern.clone(), regex.ok());
+        }
+        match regexes.get(pattern) {
+            Some(Some(regex)) => apply(regex),
+            _ => Value::Null,
+        }
+    }
+}
+
+/// What a dynamic value takes, about, in bytes; none if it is too deep.
+fn size(json: &serde_json::Value, depth: usize) -> Option<usize> {
+    let depth = depth.checked_sub(1)?;
+    Some(match json {
+        serde_json::Value::String(text) => 32 + text.len(),
+        serde_json::Value::Array(elements) => {
+            let sizes = elements.iter().map(|element| size(element, depth));
+            32 + sizes.sum::<Option<usize>>()?
+        }
+        serde_json::Value::Object(bag) => {
+            let sizes = bag
+                .iter()
+                .map(|(key, value)| Some(32 + key.len() + size(value, depth)?));
+            32 + sizes.sum::<Option<usize>>()?
+        }
+        _ => 32,
+    })
+}
+
+/// The conversion to a type.
+pub fn convert_to(kind: Type) -> RowKernel {
+    convert::to(kind)
+}
+
+/// A row's arguments to its result. A null for a string result becomes `""`.
+pub type RowKernel = fn(&Context, &[&Value]) -> Value;
+
+/// All rows' arguments (columns of the given length) to all results.
+pub type WindowKernel = fn(&[Column], usize) -> Vec<Value>;
+
+/// What a parameter takes. Where it takes another type than the argument has, the argument is
+/// converted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepts {
+    Any,
+    Is(Type),
+    /// int or long.
+    Integer,
+    /// int, long, real, decimal.
+    Number,
+    /// A number, a datetime or a timespan.
+    Measure,
+    /// Any scalar, as its text.
+    Text,
+    /// A string or a dynamic value.
+    TextOrDynamic,
+    /// `typeof(…)`.
+    TypeName,
+}
+
+/// The type of a function's result.
+#[derive(Clone, Copy)]
+pub enum Returns {
+    Is(Type),
+    /// That of the argument at this position.
+    Argument(usize),
+    /// The one that all arguments from this position on are converted to.
+    Common(usize),
+    /// By the types of the arguments.
+    Of(fn(&[Type]) -> Type),
+    /// The type that the `typeof` argument at this position names, else a string.
+    TypeOf(usize),
+}
+
+#[derive(Clone, Copy)]
+pub enum Kernel {
+    Rows(RowKernel),
+    /// Needs the rows in order.
+    Window(WindowKernel),
+    /// The binder makes something else of the call.
+    Special(Special),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Special {
+    Now,
+    Case,
+    ColumnIfExists,
+    IngestionTime,
+    ToScalar,
+    Materialize,
+}
+
+/// How a column is called that is not named and holds this function's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// `Column1`
+    None,
+    /// As the first argument would be.
+    FirstArgument,
+    /// As the text of the first argument.
+    FirstText,
+}
+
+/// One scalar function.
+pub struct ScalarFunction {
+    pub name: &'static str,
+    /// The fewest arguments.
+    pub least: usize,
+    pub parameters: &'static [Accepts],
+    /// How many of the last parameters repeat; 0 for none.
+    pub repeat: usize,
+    pub returns: Returns,
+    pub naming: Naming,
+    pub kernel: Kernel,
+    /// What it gives, in a line.
+    pub about: &'static str,
+}
+
+impl ScalarFunction {
+    const fn new(
+        name: &'static str,
+        parameters: &'static [Accepts],
+        returns: Returns,
+        kernel: RowKernel,
+        about: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            least: parameters.len(),
+            parameters,
+            repeat: 0,
+            returns,
+            naming: Naming::None,
+            kernel: Kernel::Rows(kernel),
+            about,
+        }
+    }
+
+    /// Arguments beyond so many may be left out.
+    const fn optional_from(mut self, least: usize) -> Self {
+        self.least = least;
+        self
+    }
+
+    /// The last `count` parameters may come again and again.
+    const fn repeating(mut self, count: usize) -> Self {
+        self.repeat = count;
+        self
+    }
+
+    const fn named_as_argument(mut self) -> Self {
+        self.naming = Naming::FirstArgument;
+        self
+    }
+
+    const fn window(mut self, kernel: WindowKernel) -> Self {
+        self.kernel = Kernel::Window(kernel);
+        self
+    }
+
+    const fn special(mut self, special: Special) -> Self {
+        self.kernel = Kernel::Special(special);
+        self
+    }
+
+    const fn named_as_text(mut self) -> Self {
+        self.naming = Naming::FirstText;
+        self
+    }
+
+    /// The parameter for the argument at this position; `None` beyond the last.
+    pub fn parameter(&self, at: usize) -> Option<Accepts> {
+        if at < self.parameters.len() {
+            return Some(self.parameters[at]);
+        }
+        let fixed = self.parameters.len() - self.repeat;
+        (self.repeat > 0).then(|| self.parameters[fixed + (at - fixed) % self.repeat])
+    }
+
+    /// How many arguments it takes, in words.
+    pub fn arity(&self) -> String {
+        let most = self.parameters.len();
+        match (self.least, self.repeat) {
+            (least, repeat) if repeat > 0 => format!("at least {least} argument(s)"),
+            (least, _) if least == most => format!("{least} argument(s)"),
+            (least, _) => format!("{least} to {most} arguments"),
+        }
+    }
+}
+
+/// All scalar functions.
+pub fn scalar_functions() -> impl Iterator<Item = &'static ScalarFunction> {
+    [
+        convert::ROWS,
+        json::ROWS,
+        logic::ROWS,
+        math::ROWS,
+        network::ROWS,
+        strings::ROWS,
+        time::ROWS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The function with this name or one of its old names.
+pub fn scalar_function(name: &str) -> Option<&'static ScalarFunction> {
+    let name = match name {
+        "columnifexists" => "column_ifexists",
+        "datepart" => "datetime_part",
+        "extractjson" => "extract_json",
+        "iif" => "iff",
+        "notempty" => "isnotempty",
+        "notnull" => "isnotnull",
+        "pack" | "pack_dictionary" => "bag_pack",
+        "parsejson" | "todynamic" | "toobject" => "parse_json",
+        "replace" => "replace_regex",
+        "toboolean" => "tobool",
+        "todouble" => "toreal",
+        "totime" => "totimespan",
+        "floor" => "bin",
+        "array_strcat" => "strcat_array",
+        "arraylength" => "array_length",
+        "getmonth" => "monthofyear",
+        "base64_encodestring" => "base64_encode_tostring",
+        "base64_decodestring" => "base64_decode_tostring",
+        "extractall" => "extract_all",
+        "weekofyear" => "week_of_year",
+        name => name,
+    };
+    scalar_functions().find(|function| function.name == name)
+}
+
+/// All functions and aggregates that this engine runs: name, and what it gives.
+pub fn documentation() -> Vec<(&'static str, &'static str)> {
+    scalar_functions()
+        .map(|function| (function.name, function.about))
+        .chain(
+            aggregates::ROWS
+                .iter()
+                .map(|aggregate| (aggregate.name, aggregate.about)),
+        )
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_is_in_the_table_once_and_is_one_of_kql() {
+        let mut seen = std::collections::HashSet::new();
+        for function in scalar_functions() {
+            assert!(seen.insert(function.name), "{} twice", function.name);
+            assert!(!function.about.is_empty(), "{}", function.name);
+            assert!(function.repeat <= function.parameters.len());
+            let known = crate::kql::names::FUNCTIONS.contains(&function.name);
+            let form = ["toscalar", "materialize"].contains(&function.name);
+            assert!(known || form, "{} is none of KQL's", function.name);
+        }
+        for aggregate in aggregates::ROWS {
+            assert!(crate::kql::names::AGGREGATES.contains(&aggregate.name));
+        }
+    }
+}

@@ -1,0 +1,502 @@
+//! Texts. Positions and lengths are in characters.
+
+use std::sync::Arc;
+
+use super::Accepts::{Any, Integer, Is, Number, Text, TypeName};
+use super::{Context, Returns, ScalarFunction, convert};
+use crate::kql::order::{as_long, as_real};
+use crate::kql::text::{format_real, format_value};
+use crate::kql::value::{Type, Value};
+
+const STRING: Returns = Returns::Is(Type::String);
+const LONG: Returns = Returns::Is(Type::Long);
+const DYNAMIC: Returns = Returns::Is(Type::Dynamic);
+
+pub const ROWS: &[ScalarFunction] = &[
+    ScalarFunction::new(
+        "tolower",
+        &[Text],
+        STRING,
+        |_, v| Value::string(str_of(v[0]).to_lowercase()),
+        "The text in lower case.",
+    ),
+    ScalarFunction::new(
+        "toupper",
+        &[Text],
+        STRING,
+        |_, v| Value::string(str_of(v[0]).to_uppercase()),
+        "The text in upper case.",
+    ),
+    ScalarFunction::new(
+        "strlen",
+        &[Text],
+        LONG,
+        |_, v| Value::Long(str_of(v[0]).chars().count() as i64),
+        "How many characters.",
+    )
+    .named_as_argument(),
+    ScalarFunction::new(
+        "string_size",
+        &[Text],
+        LONG,
+        |_, v| Value::Long(str_of(v[0]).len() as i64),
+        "How many bytes.",
+    )
+    .named_as_argument(),
+    ScalarFunction::new(
+        "strcat",
+        &[Any],
+        STRING,
+        strcat,
+        "The values' texts in one.",
+    )
+    .repeating(1),
+    ScalarFunction::new(
+        "strcat_delim",
+        &[Text, Any, Any],
+        STRING,
+        strcat_delim,
+        "The values' texts in one, the first between them.",
+    )
+    .repeating(1),
+    ScalarFunction::new(
+        "strrep",
+        &[Text, Integer, Text],
+        STRING,
+        strrep,
+        "The text so many times over.",
+    )
+    .optional_from(2),
+    ScalarFunction::new(
+        "strcmp",
+        &[Text, Text],
+        LONG,
+        |_, v| Value::Long(str_of(v[0]).cmp(str_of(v[1])) as i64),
+        "-1, 0 or 1, as the first comes before, with or after the second.",
+    ),
+    ScalarFunction::new(
+        "substring",
+        &[Text, Integer, Integer],
+        STRING,
+        substring,
+        "The characters from a position on, so many or all.",
+    )
+    .optional_from(2),
+    ScalarFunction::new(
+        "split",
+        &[Text, Text, Integer],
+        DYNAMIC,
+        split,
+        "The pieces between the delimiters, all or the one at a position.",
+    )
+    .optional_from(2)
+    .named_as_argument(),
+    ScalarFunction::new(
+        "indexof",
+        &[Text, Text, Integer, Integer, Integer],
+        LONG,
+        indexof,
+        "Where the second text first stands in the first, or -1.",
+    )
+    .optional_from(2),
+    ScalarFunction::new(
+        "countof",
+        &[Text, Text, Is(Type::String)],
+        LONG,
+        countof,
+        "How often the second text (or pattern, for 'regex') stands in the first.",
+    )
+    .optional_from(2),
+    ScalarFunction::new(
+        "reverse",
+        &[Text],
+        STRING,
+        |_, v| Value::string(str_of(v[0]).chars().rev().collect::<String>()),
+        "The characters from the last to the first.",
+    ),
+    ScalarFunction::new(
+        "replace_string",
+        &[Text, Text, Text],
+        STRING,
+        replace_string,
+        "The first text with the second replaced by the third.",
+    ),
+    ScalarFunction::new(
+        "replace_regex",
+        &[Text, Text, Text],
+        STRING,
+        replace_regex,
+        "The first text with what matches the pattern replaced; \\1 is the first group.",
+    ),
+    ScalarFunction::new(
+        "extract",
+        &[Text, Integer, Text, TypeName],
+        Returns::TypeOf(3),
+        extract,
+        "What the group of the pattern's first match holds.",
+    )
+    .optional_from(3),
+    ScalarFunction::new(
+        "extract_all",
+        &[Text, Text],
+        DYNAMIC,
+        extract_all,
+        "What the pattern's groups hold in all matches.",
+    ),
+    ScalarFunction::new(
+        "trim",
+        &[Text, Text],
+        STRING,
+        |c, v| trimmed(c, v, true, true),
+        "The second text without what matches the pattern at either end.",
+    ),
+    ScalarFunction::new(
+        "trim_start",
+        &[Text, Text],
+        STRING,
+        |c, v| trimmed(c, v, true, false),
+        "The second text without what matches the pattern at its start.",
+    ),
+    ScalarFunction::new(
+        "trim_end",
+        &[Text, Text],
+        STRING,
+        |c, v| trimmed(c, v, false, true),
+        "The second text without what matches the pattern at its end.",
+    ),
+    ScalarFunction::new(
+        "regex_quote",
+        &[Text],
+        STRING,
+        |_, v| Value::string(regex::escape(str_of(v[0]))),
+        "The text as a pattern that matches it.",
+    ),
+    ScalarFunction::new(
+        "url_encode",
+        &[Text],
+        STRING,
+        url_encode,
+        "The text with what URLs do not allow written as %XX.",
+    ),
+    ScalarFunction::new(
+        "url_encode_component",
+        &[Text],
+        STRING,
+        url_encode,
+        "The text with what URL components do not allow written as %XX.",
+    ),
+    ScalarFunction::new(
+        "url_decode",
+        &[Text],
+        STRING,
+        url_decode,
+        "The text with %XX written out.",
+    ),
+    ScalarFunction::new(
+        "format_bytes",
+        &[Number, Integer, Is(Type::String)],
+        STRING,
+        format_bytes,
+        "The number as a size in bytes, KB, MB, …",
+    )
+    .optional_from(1)
+    .named_as_argument(),
+];
+
+fn str_of(value: &Value) -> &str {
+    match value {
+        Value::String(text) => text,
+        _ => "",
+    }
+}
+
+fn arc_of(value: &Value) -> Arc<str> {
+    match value {
+        Value::String(text) => text.clone(),
+        _ => "".into(),
+    }
+}
+
+fn strcat(_: &Context, values: &[&Value]) -> Value {
+    Value::string(
+        values
+            .iter()
+            .map(|value| format_value(value).to_string())
+            .collect::<String>(),
+    )
+}
+
+fn strcat_delim(_: &Context, values: &[&Value]) -> Value {
+    let texts: Vec<_> = values[1..]
+        .iter()
+        .map(|value| format_value(value))
+        .collect();
+    Value::string(texts.join(str_of(values[0])))
+}
+
+/// The longest text that a function makes from nothing, in bytes.
+const MAX_REPEATED: usize = 1 << 20;
+/// The most that a replacement may add to a text, in bytes; beyond that there is no result.
+const MAX_LONGER: usize = 1 << 26;
+
+fn strrep(_: &Context, values: &[&Value]) -> Value {
+    let text = str_of(values[0]);
+    let delimiter = values.get(2).map_or("", |value| str_of(value));
+    let most = MAX_REPEATED / (text.len() + delimiter.len()).max(1);
+    let count = usize::try_from(as_long(values[1]).unwrap_or(0))
+        .unwrap_or(0)
+        .min(most);
+    Value::string(vec![text; count].join(delimiter))
+}
+
+fn substring(_: &Context, values: &[&Value]) -> Value {
+    let text = str_of(values[0]);
+    let len = text.chars().count() as i64;
+    let start = as_long(values[1]).unwrap_or(0);
+    let start = if start < 0 {
+        start.saturating_add(len).max(0)
+    } else {
+        start
+    };
+    let count = match values.get(2) {
+        Some(count) => as_long(count).unwrap_or(0),
+        None => len,
+    };
+    let count = if count < 0 { len } else { count };
+    Value::string(
+        text.chars()
+            .skip(usize::try_from(start).unwrap_or(usize::MAX))
+            .take(usize::try_from(count).unwrap_or(usize::MAX))
+            .collect::<String>(),
+    )
+}
+
+fn split(_: &Context, values: &[&Value]) -> Value {
+    let (text, delimiter) = (str_of(values[0]), str_of(values[1]));
+    let pieces: Vec<&str> = if delimiter.is_empty() {
+        vec![text]
+    } else {
+        text.split(delimiter).collect()
+    };
+    let chosen = match values.get(2).and_then(|at| as_long(at)) {
+        None => pieces,
+        Some(at) => usize::try_from(at)
+            .ok()
+            .and_then(|at| pieces.get(at))
+            .map(|piece| vec![*piece])
+            .unwrap_or_default(),
+    };
+    Value::Dynamic(Arc::new(chosen.into()))
+}
+
+fn indexof(_: &Context, values: &[&Value]) -> Value {
+    let (text, wanted) = (str_of(values[0]), str_of(values[1]));
+    let number = |at: usize, default: i64| {
+        values
+            .get(at)
+            .and_then(|value| as_long(value))
+            .unwrap_or(default)
+    };
+    let len = text.chars().count() as i64;
+    let start = number(2, 0);
+    let start = if start < 0 {
+        start.saturating_add(len).max(0)
+    } else {
+        start
+    };
+    let length = number(3, -1);
+    let end = if length < 0 {
+        len
+    } else {
+        start.saturating_add(length).min(len)
+    };
+    let occurrence = number(4, 1).max(1);
+    let characters: Vec<char> = text.chars().collect();
+    let wanted: Vec<char> = wanted.chars().collect();
+    let mut seen = 0;
+    let mut at = start;
+    while at + wanted.len() as i64 <= end {
+        if characters[at as usize..].starts_with(&wanted) {
+            seen += 1;
+            if seen == occurrence {
+                return Value::Long(at);
+            }
+        }
+        at += 1;
+    }
+    Value::Long(-1)
+}
+
+fn countof(context: &Context, values: &[&Value]) -> Value {
+    let (text, wanted) = (str_of(values[0]), str_of(values[1]));
+    if values.get(2).is_some_and(|kind| str_of(kind) == "regex") {
+        return context.with_regex(&arc_of(values[1]), |regex| {
+            Value::Long(regex.find_iter(text).count() as i64)
+        });
+    }
+    if wanted.is_empty() {
+        return Value::Long(0);
+    }
+    // Overlapping places count, as in Kusto.
+    let count = text
+        .char_indices()
+        .filter(|(at, _)| text[*at..].starts_with(wanted))
+        .count();
+    Value::Long(count as i64)
+}
+
+fn replace_string(_: &Context, values: &[&Value]) -> Value {
+    let (text, wanted) = (str_of(values[0]), str_of(values[1]));
+    if wanted.is_empty() {
+        return values[0].clone();
+    }
+    let places = text.matches(wanted).count();
+    if places.saturating_mul(str_of(values[2]).len()) > MAX_LONGER {
+        return Value::Null;
+    }
+    Value::string(text.replace(wanted, str_of(values[2])))
+}
+
+fn replace_regex(context: &Context, values: &[&Value]) -> Value {
+    // RE2 writes \1 where this library writes ${1}.
+    let mut rewrite = String::new();
+    let mut rest = str_of(values[2]).chars().peekable();
+    while let Some(c) = rest.next() {
+        match (c, rest.peek()) {
+            ('\\', Some(digit)) if digit.is_ascii_digit() => {
+                rewrite += &format!("${{{digit}}}");
+                rest.next();
+            }
+            ('\\', Some('\\')) => {
+                rewrite.push('\\');
+                rest.next();
+            }
+            ('$', _) => rewrite += "$$",
+            _ => rewrite.push(c),
+        }
+    }
+    let text = str_of(values[0]);
+    if (text.len() + 1).saturating_mul(rewrite.len()) > MAX_LONGER {
+        return Value::Null;
+    }
+    context.with_regex(&arc_of(values[1]), |regex| {
+        Value::string(regex.replace_all(text, &rewrite).into_owned())
+    })
+}
+
+/// `extract(pattern, group, text)`
+fn extract(context: &Context, values: &[&Value]) -> Value {
+    let group = as_long(values[1])
+        .and_then(|group| usize::try_from(group).ok())
+        .unwrap_or(usize::MAX);
+    let found = context.with_regex(&arc_of(values[0]), |regex| {
+        regex
+            .captures(str_of(values[2]))
+            .and_then(|captures| captures.get(group))
+            .map_or(Value::Null, |found| Value::string(found.as_str()))
+    });
+    match values.get(3) {
+        Some(Value::String(name)) => {
+            convert::to(Type::from_name(name).unwrap_or(Type::String))(context, &[&found])
+        }
+        _ => found,
+    }
+}
+
+/// `extract_all(pattern, text)`: an array of texts, of arrays where the pattern has several groups.
+fn extract_all(context: &Context, values: &[&Value]) -> Value {
+    context.with_regex(&arc_of(values[0]), |regex| {
+        let matches: Vec<serde_json::Value> = regex
+            .captures_iter(str_of(values[1]))
+            .map(|captures| {
+                let groups: Vec<&str> = captures
+                    .iter()
+                    .skip(usize::from(captures.len() > 1))
+                    .map(|group| group.map_or("", |group| group.as_str()))
+                    .collect();
+                match groups.as_slice() {
+                    [one] => (*one).into(),
+                    several => several.into(),
+                }
+            })
+            .collect();
+        if matches.is_empty() {
+            Value::Null
+        } else {
+            Value::Dynamic(Arc::new(matches.into()))
+        }
+    })
+}
+
+/// `trim(pattern, text)`
+fn trimmed(context: &Context, values: &[&Value], start: bool, end: bool) -> Value {
+    let mut text = str_of(values[1]);
+    let pattern = str_of(values[0]);
+    if start {
+        let anchored: Arc<str> = format!("^(?:{pattern})+").into();
+        context.with_regex(&anchored, |regex| {
+            if let Some(found) = regex.find(text) {
+                text = &text[found.end()..];
+            }
+            Value::Null
+        });
+    }
+    if end {
+        let anchored: Arc<str> = format!("(?:{pattern})+$").into();
+        context.with_regex(&anchored, |regex| {
+            if let Some(found) = regex.find(text) {
+                text = &text[..found.start()];
+            }
+            Value::Null
+        });
+    }
+    Value::string(text)
+}
+
+/// What may stand in a URL as it is.
+const URL: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+fn url_encode(_: &Context, values: &[&Value]) -> Value {
+    Value::string(percent_encoding::utf8_percent_encode(str_of(values[0]), URL).to_string())
+}
+
+fn url_decode(_: &Context, values: &[&Value]) -> Value {
+    Value::string(
+        percent_encoding::percent_decode_str(str_of(values[0]))
+            .decode_utf8_lossy()
+            .into_owned(),
+    )
+}
+
+/// `format_bytes(value, digits, unit)`
+fn format_bytes(_: &Context, values: &[&Value]) -> Value {
+    const UNITS: [&str; 7] = ["Bytes", "KB", "MB", "GB", "TB", "PB", "EB"];
+    let Some(bytes) = as_real(values[0]) else {
+        return Value::Null;
+    };
+    let digits = values
+        .get(1)
+        .and_then(|digits| as_long(digits))
+        .unwrap_or(0)
+        .clamp(0, 15);
+    let unit = values.get(2).map_or("", |unit| str_of(unit));
+    let step = UNITS
+        .iter()
+        .position(|name| *name == unit)
+        .unwrap_or_else(|| {
+            let mut step = 0;
+            let mut left = bytes.abs();
+            while left >= 1024.0 && step + 1 < UNITS.len() {
+                left /= 1024.0;
+                step += 1;
+            }
+            step
+        });
+    let scale = 10_f64.powi(digits as i32);
+    let number = (bytes / 1024_f64.powi(step as i32) * scale).round() / scale;
+    Value::string(format!("{} {}", format_real(number), UNITS[step]))
+}

@@ -1,0 +1,364 @@
+//! A query with its names resolved and its types known: what the binder makes and the evaluator
+//! runs.
+
+use std::sync::Arc;
+
+use super::ResultColumn;
+use super::batch::Column;
+use super::functions::aggregates::Aggregate;
+use super::functions::{RowKernel, WindowKernel};
+use super::syntax::{JoinKind, ListOperator, ParsePart};
+use super::value::{Type, Value};
+
+/// A whole query.
+pub struct Plan {
+    pub result: Relation,
+    /// What `toscalar()` and `in (query)` ask for; one may refer to those before it.
+    pub subqueries: Vec<Relation>,
+    /// What `materialize()` keeps; one may refer to those before it.
+    pub shared: Vec<Relation>,
+    /// From `set truncationmaxrecords` and `set notruncation`.
+    pub max_rows: Option<usize>,
+}
+
+impl Plan {
+    /// What the query gives.
+    pub fn result_columns(&self) -> Vec<ResultColumn> {
+        self.result
+            .columns
+            .iter()
+            .filter(|column| column.visibility == Visibility::Shown)
+            .map(|column| ResultColumn {
+                name: column.name.clone(),
+                kind: column.kind,
+            })
+            .collect()
+    }
+
+    /// The plan with its scans reading only what is asked of them.
+    pub fn pruned(mut self) -> Self {
+        let shown: Vec<bool> = self
+            .result
+            .columns
+            .iter()
+            .map(|column| column.visibility == Visibility::Shown)
+            .collect();
+        prune(&mut self.result, &shown);
+        for relation in self.subqueries.iter_mut().chain(&mut self.shared) {
+            let all = vec![true; relation.columns.len()];
+            prune(relation, &all);
+        }
+        self
+    }
+}
+
+/// Rows with these columns.
+#[derive(Clone)]
+pub struct Relation {
+    pub node: Node,
+    pub columns: Vec<PlanColumn>,
+    /// Levels from here down.
+    pub height: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanColumn {
+    pub name: Arc<str>,
+    pub kind: Type,
+    pub visibility: Visibility,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    Shown,
+    /// Found by name, not part of `*` or of a result.
+    Hidden,
+    /// When the row arrived: found by `ingestion_time()` only.
+    Ingestion,
+}
+
+impl Relation {
+    pub fn column(&self, name: &str) -> Option<usize> {
+        find(&self.columns, name)
+    }
+}
+
+/// The column of this name that a query can name.
+pub fn find(columns: &[PlanColumn], name: &str) -> Option<usize> {
+    columns
+        .iter()
+        .position(|column| column.visibility != Visibility::Ingestion && &*column.name == name)
+}
+
+#[derive(Clone)]
+pub enum Node {
+    /// A table: its columns in order, then the rows' arrival. Columns that `needed` does not mark
+    /// are left null.
+    Scan {
+        table: Arc<str>,
+        needed: Vec<bool>,
+    },
+    /// Rows written out.
+    Rows {
+        columns: Vec<Column>,
+        rows: usize,
+    },
+    /// `from`, `from + step`, … up to `to`.
+    Range {
+        from: Value,
+        to: Value,
+        step: Value,
+    },
+    Filter {
+        input: Box<Relation>,
+        predicate: Expr,
+    },
+    /// One output for each column.
+    Project {
+        input: Box<Relation>,
+        outputs: Vec<Expr>,
+        /// The rows must be seen as a whole: a window function is among the outputs.
+        whole: bool,
+    },
+    /// Columns: the keys, then what the aggregates make.
+    Summarize {
+        input: Box<Relation>,
+        keys: Vec<Expr>,
+        aggregates: Vec<AggregateCall>,
+    },
+    Take {
+        input: Box<Relation>,
+        count: usize,
+    },
+    Sort {
+        input: Box<Relation>,
+        keys: Vec<OrderBy>,
+        limit: Option<usize>,
+    },
+    /// Each input with, for every column of the union, where it comes from.
+    Union(Vec<(Relation, Vec<Expr>)>),
+    Join(Box<JoinNode>),
+    MvExpand {
+        input: Box<Relation>,
+        /// Column that is set, array that it is set from, type of the element.
+        expanded: Vec<(usize, Expr, Type)>,
+        index: bool,
+        limit: usize,
+    },
+    Parse {
+        input: Box<Relation>,
+        value: Expr,
+        pattern: Vec<ParsePart>,
+        /// For each column of the pattern, which one it sets.
+        targets: Vec<usize>,
+        relaxed: bool,
+    },
+    Shared(usize),
+}
+
+#[derive(Clone)]
+pub struct JoinNode {
+    pub kind: JoinKind,
+    pub left: Relation,
+    pub right: Relation,
+    pub left_keys: Vec<usize>,
+    pub right_keys: Vec<usize>,
+    /// Columns of the right side that come out, for kinds that give both.
+    pub right_columns: Vec<usize>,
+}
+
+#[derive(Clone)]
+pub struct OrderBy {
+    pub value: Expr,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+#[derive(Clone)]
+pub struct AggregateCall {
+    pub aggregate: &'static Aggregate,
+    pub arguments: Vec<Expr>,
+    /// Rows for which it does not hold are passed over.
+    pub condition: Option<Expr>,
+    /// How many columns it makes.
+    pub width: usize,
+}
+
+/// An expression over a row.
+#[derive(Clone)]
+pub struct Expr {
+    pub node: ExprNode,
+    pub kind: Type,
+}
+
+#[derive(Clone)]
+pub enum ExprNode {
+    Constant(Value),
+    Column(usize),
+    Call {
+        function: Function,
+        arguments: Vec<Expr>,
+    },
+    Window {
+        kernel: WindowKernel,
+        arguments: Vec<Expr>,
+    },
+    /// All (`and`) or any of the operands.
+    Logic {
+        and: bool,
+        operands: Vec<Expr>,
+    },
+    /// The first cell of a subquery.
+    Subquery(usize),
+}
+
+/// What a call applies to its arguments' values.
+#[derive(Clone, Copy)]
+pub enum Function {
+    Kernel(RowKernel),
+    /// The first argument in the others.
+    List(ListOperator),
+    /// The argument in the first column of a subquery.
+    InSubquery(ListOperator, usize),
+    /// Condition, value, condition, value, …, default.
+    Case,
+}
+
+impl Expr {
+    pub fn constant(value: Value, kind: Type) -> Self {
+        let value = match (value, kind) {
+            (Value::Null, Type::String) => Value::string(""),
+            (value, _) => value,
+        };
+        Self {
+            node: ExprNode::Constant(value),
+            kind,
+        }
+    }
+
+    pub fn column(index: usize, kind: Type) -> Self {
+        Self {
+            node: ExprNode::Column(index),
+            kind,
+        }
+    }
+
+    pub fn call(kernel: RowKernel, arguments: Vec<Expr>, kind: Type) -> Self {
+        Self {
+            node: ExprNode::Call {
+                function: Function::Kernel(kernel),
+                arguments,
+            },
+            kind,
+        }
+    }
+
+    pub fn as_constant(&self) -> Option<&Value> {
+        match &self.node {
+            ExprNode::Constant(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The expressions directly below.
+    pub fn children(&self) -> &[Expr] {
+        match &self.node {
+            ExprNode::Call { arguments, .. } | ExprNode::Window { arguments, .. } => arguments,
+            ExprNode::Logic { operands, .. } => operands,
+            _ => &[],
+        }
+    }
+
+    /// Marks the columns that the expression reads.
+    pub fn mark(&self, needed: &mut [bool]) {
+        if let ExprNode::Column(index) = self.node
+            && let Some(mark) = needed.get_mut(index)
+        {
+            *mark = true;
+        }
+        for child in self.children() {
+            child.mark(needed);
+        }
+    }
+
+    pub fn names_column(&self) -> bool {
+        matches!(self.node, ExprNode::Column(_)) || self.children().iter().any(Self::names_column)
+    }
+
+    pub fn has_window(&self) -> bool {
+        matches!(self.node, ExprNode::Window { .. }) || self.children().iter().any(Self::has_window)
+    }
+}
+
+/// Tells every scan below `relation` which columns are asked of it, given which of the relation's
+/// own are.
+pub fn prune(relation: &mut Relation, wanted: &[bool]) {
+    let all = |relation: &Relation| vec![true; relation.columns.len()];
+    match &mut relation.node {
+        Node::Scan { needed, .. } => {
+            for (needed, wanted) in needed.iter_mut().zip(wanted) {
+                *needed |= *wanted;
+            }
+        }
+        Node::Rows { .. } | Node::Range { .. } | Node::Shared(_) => {}
+        Node::Filter { input, predicate } => {
+            let mut wanted = wanted.to_vec();
+            predicate.mark(&mut wanted);
+            prune(input, &wanted);
+        }
+        Node::Project { input, outputs, .. } => {
+            let mut below = vec![false; input.columns.len()];
+            for (output, wanted) in outputs.iter_mut().zip(wanted) {
+                if *wanted {
+                    output.mark(&mut below);
+                } else {
+                    *output = Expr::constant(Value::Null, output.kind);
+                }
+            }
+            prune(input, &below);
+        }
+        Node::Summarize {
+            input,
+            keys,
+            aggregates,
+        } => {
+            let mut below = vec![false; input.columns.len()];
+            for expr in keys.iter().chain(
+                aggregates
+                    .iter()
+                    .flat_map(|call| call.arguments.iter().chain(&call.condition)),
+            ) {
+                expr.mark(&mut below);
+            }
+            prune(input, &below);
+        }
+        Node::Take { input, .. } => prune(input, wanted),
+        Node::Sort { input, keys, .. } => {
+            let mut wanted = wanted.to_vec();
+            for key in keys {
+                key.value.mark(&mut wanted);
+            }
+            prune(input, &wanted);
+        }
+        Node::Union(inputs) => {
+            for (input, outputs) in inputs {
+                let mut below = vec![false; input.columns.len()];
+                for (output, wanted) in outputs.iter().zip(wanted) {
+                    if *wanted {
+                        output.mark(&mut below);
+                    }
+                }
+                prune(input, &below);
+            }
+        }
+        Node::Join(join) => {
+            let (left, right) = (all(&join.left), all(&join.right));
+            prune(&mut join.left, &left);
+            prune(&mut join.right, &right);
+        }
+        Node::MvExpand { input, .. } | Node::Parse { input, .. } => {
+            let below = all(input);
+            prune(input, &below);
+        }
+    }
+}

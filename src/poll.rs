@@ -1,0 +1,341 @@
+//! When to ask, and what becomes of the answer: one task for each query and workspace.
+//!
+//! A task asks through `azure`, has `series` read the answer, and publishes to the
+//! [`SnapshotStore`]; only this module does. A failure costs its own query and workspace: their last
+//! good values stay up until they are stale. The next run never waits for the one before: it is left
+//! out and counted as an overlap.
+
+mod schedule;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use crate::azure::{LogsClient, QueryFailure};
+use crate::catalogue::{Catalogue, QueryDefinition};
+use crate::config::Workspace;
+use crate::series::{Projection, RowIssue, SeriesList, ShapeError, project};
+use crate::snapshot::{Block, Contribution, Failure, PollKey, PollStatus, SnapshotStore, Success};
+use crate::table::ResultTable;
+use crate::telemetry::events::{PollFailed, PollRecovered, RowsLeftOut, ValuesDropped};
+use crate::telemetry::{FailureReason, error_chain};
+use schedule::Schedule;
+
+/// From so many rows on, a table is read on a thread where it holds up no other poll.
+const MANY_ROWS: usize = 2_000;
+/// However long the service asks us to wait, we look again after this.
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+
+/// The running polls. Dropping it ends them.
+pub struct Poller {
+    tasks: JoinSet<()>,
+}
+
+impl Poller {
+    /// Starts a poll for each of the catalogue's queries and each workspace. Their runs are spread;
+    /// each is on the page as pending from now on.
+    pub fn start(
+        catalogue: &Catalogue,
+        workspaces: &[Workspace],
+        client: &LogsClient,
+        store: &Arc<SnapshotStore>,
+    ) -> Self {
+        let start = Instant::now();
+        let total = catalogue.queries.len() * workspaces.len();
+        let mut tasks = JoinSet::new();
+        let pairs = workspaces.iter().flat_map(|workspace| {
+            catalogue
+                .queries
+                .iter()
+                .map(move |query| (query, workspace))
+        });
+        for (index, (query, workspace)) in pairs.enumerate() {
+            let place = index as f64 / total as f64;
+            let schedule = Schedule::new(start, query.interval, place);
+            let poll = Poll {
+                key: PollKey {
+                    query: query.name.as_str().into(),
+                    workspace: workspace.name.clone(),
+                },
+                status: PollStatus::new(query.interval, timestamp(schedule.next())),
+                query: query.clone(),
+                workspace: workspace.clone(),
+                client: client.clone(),
+                store: store.clone(),
+                schedule,
+                blocks: Vec::new(),
+                stale_at: None,
+            };
+            poll.publish();
+            tasks.spawn(poll.run());
+        }
+        Self { tasks }
+    }
+
+    /// Ends all polls; what they asked is given up.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+/// One query asked of one workspace, again and again.
+struct Poll {
+    key: PollKey,
+    query: Arc<QueryDefinition>,
+    workspace: Workspace,
+    client: LogsClient,
+    store: Arc<SnapshotStore>,
+    schedule: Schedule,
+    status: PollStatus,
+    /// What the last whole answer said; in the mapping's order.
+    blocks: Vec<Arc<Block>>,
+    /// When `blocks` are dropped unless a poll succeeds.
+    stale_at: Option<Instant>,
+}
+
+/// What a run that is under way will bring. Dropping it gives the run up.
+type Running = JoinHandle<Result<Polled, Unpolled>>;
+
+/// A whole answer, read.
+struct Polled {
+    rows: u64,
+    unreadable_rows: u64,
+    projection: Projection,
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+enum Unpolled {
+    #[error(transparent)]
+    Query(#[from] QueryFailure),
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    #[error("a thread of ours ended early")]
+    Internal(#[from] JoinError),
+}
+
+impl Poll {
+    async fn run(mut self) {
+        let mut running: Option<(Instant, AbortOnDrop)> = None;
+        loop {
+            let ended = async {
+                match &mut running {
+                    Some((_, run)) => (&mut run.0).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let stale = async {
+                match self.stale_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                result = ended => {
+                    let started = running.take().map_or_else(Instant::now, |(started, _)| started);
+                    self.settle(result.unwrap_or_else(|panic| Err(panic.into())), started.elapsed());
+                }
+                () = sleep_until(self.schedule.next()) => {
+                    self.schedule.advance(Instant::now());
+                    self.status.next_run = timestamp(self.schedule.next());
+                    if running.is_some() {
+                        self.status.overlap();
+                    } else {
+                        running = Some((Instant::now(), AbortOnDrop(self.ask())));
+                    }
+                    self.publish();
+                }
+                () = stale => {
+                    self.expire();
+                    self.publish();
+                }
+            }
+        }
+    }
+
+    /// Begins a run.
+    fn ask(&self) -> Running {
+        let query = self.query.clone();
+        let workspace = self.workspace.clone();
+        let client = self.client.clone();
+        let previous = self.blocks.clone();
+        tokio::spawn(async move {
+            let answer = client.query(&workspace, &query.kql, query.timeout).await?;
+            let unreadable_rows = answer.unreadable_rows;
+            let rows = answer.table.row_count() as u64 + unreadable_rows;
+            let read = move || read(&query, &answer.table, &workspace.name, &previous);
+            let projection = if rows as usize > MANY_ROWS {
+                tokio::task::spawn_blocking(read).await??
+            } else {
+                read()?
+            };
+            Ok(Polled {
+                rows,
+                unreadable_rows,
+                projection,
+            })
+        })
+    }
+
+    /// Takes in what a run brought and publishes it.
+    fn settle(&mut self, result: Result<Polled, Unpolled>, duration: Duration) {
+        match result {
+            Ok(polled) => self.succeed(polled, duration),
+            Err(error) => {
+                self.fail(&error, duration);
+                self.publish();
+            }
+        }
+    }
+
+    fn succeed(&mut self, polled: Polled, duration: Duration) {
+        let Projection {
+            families,
+            mut issues,
+        } = polled.projection;
+        issues.add(RowIssue::Unreadable, polled.unreadable_rows);
+        let failed_before = self.status.last_failure.as_ref().is_some_and(|failure| {
+            self.status
+                .last_success
+                .is_none_or(|success| failure.at > success)
+        });
+        let had_issues = self.status.last_issues.total() > 0;
+        self.store.publish(&self.key, |current| {
+            let mut blocks = Vec::with_capacity(families.len());
+            for mut family in families {
+                // Two samples of one label set would make Prometheus refuse the whole page.
+                let rivals = current.rivals(&self.key, &family.header.name);
+                let (series, dropped) = family.series.without(&rivals);
+                issues.add(RowIssue::Duplicate, dropped as u64);
+                family.series = series;
+                blocks.push(Arc::new(Block::new(family)));
+            }
+            self.status.succeed(Success {
+                at: Timestamp::now(),
+                duration,
+                rows: polled.rows,
+                series: blocks.iter().map(|block| block.series().len() as u64).sum(),
+                issues,
+            });
+            self.blocks = blocks;
+            Contribution {
+                blocks: self.blocks.clone(),
+                status: self.status.clone(),
+            }
+        });
+        self.stale_at = Some(Instant::now() + self.query.stale_after);
+        let (query, workspace) = (&*self.key.query, &*self.key.workspace);
+        if failed_before {
+            PollRecovered { query, workspace }.emit();
+        }
+        if issues.total() > 0 && !had_issues {
+            RowsLeftOut {
+                query,
+                workspace,
+                issues: &issues,
+            }
+            .emit();
+        }
+    }
+
+    fn fail(&mut self, error: &Unpolled, duration: Duration) {
+        let (reason, hint) = match error {
+            Unpolled::Query(failure) => (failure.reason, failure.hint()),
+            Unpolled::Shape(_) => (
+                FailureReason::Shape,
+                Some("the query's columns and the definition's labels and values must agree"),
+            ),
+            Unpolled::Internal(_) => (
+                FailureReason::Internal,
+                Some(
+                    "this is a mistake of the exporter: please report it with the log lines before",
+                ),
+            ),
+        };
+        if let Unpolled::Query(QueryFailure {
+            retry_after: Some(wait),
+            ..
+        }) = error
+        {
+            self.schedule
+                .postpone(Instant::now() + (*wait).min(LONGEST_WAIT));
+            self.status.next_run = timestamp(self.schedule.next());
+        }
+        let message = error_chain(error);
+        PollFailed {
+            query: &self.key.query,
+            workspace: &self.key.workspace,
+            reason,
+            duration,
+            error: &message,
+            hint,
+        }
+        .emit();
+        self.status.fail(Failure {
+            at: Timestamp::now(),
+            duration,
+            reason,
+            message,
+            hint: hint.map(str::to_owned),
+        });
+    }
+
+    /// Drops the values of the last success, which is too long ago.
+    fn expire(&mut self) {
+        self.stale_at = None;
+        ValuesDropped {
+            query: &self.key.query,
+            workspace: &self.key.workspace,
+            series: self.status.series,
+            stale_after: self.query.stale_after,
+        }
+        .emit();
+        self.blocks.clear();
+        self.status.expire();
+    }
+
+    fn publish(&self) {
+        self.store.publish(&self.key, |_| Contribution {
+            blocks: self.blocks.clone(),
+            status: self.status.clone(),
+        });
+    }
+}
+
+/// Reads a table as the definition says.
+fn read(
+    query: &QueryDefinition,
+    table: &ResultTable,
+    workspace: &str,
+    previous: &[Arc<Block>],
+) -> Result<Projection, ShapeError> {
+    let previous: Vec<&SeriesList> = previous.iter().map(|block| block.series()).collect();
+    project(&query.mapping, table, workspace, &previous)
+}
+
+/// Ends the run when the poll ends before it.
+struct AbortOnDrop(Running);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The wall clock's time of a moment near now.
+fn timestamp(moment: Instant) -> Timestamp {
+    let now = Instant::now();
+    let ahead = moment.saturating_duration_since(now);
+    let behind = now.saturating_duration_since(moment);
+    // Only a clock near the end of time could overflow here.
+    Timestamp::now()
+        .checked_add(ahead)
+        .and_then(|at| at.checked_sub(behind))
+        .unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! The workspace's two services behind one address: sign-in and the Logs Query API.
+//!
+//! | route | |
+//! |---|---|
+//! | `POST /{tenant}/oauth2/v2.0/token` | a token for a client secret |
+//! | `GET /{tenant}/v2.0/.well-known/openid-configuration`, `GET /common/discovery/instance` | what SDKs ask first |
+//! | `POST`, `GET /v1/workspaces/{id}/query` | a query |
+//! | `GET /v1/workspaces/{id}/metadata` | the tables |
+//!
+//! Everything else is a 404 in the API's shape.
+
+mod cache;
+mod certificate;
+mod error;
+mod headers;
+mod listen;
+mod metadata;
+mod query;
+mod request;
+mod sign_in;
+mod throttle;
+mod timespan;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, header};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use tower_http::compression::CompressionLayer;
+use uuid::Uuid;
+
+use self::cache::Cache;
+pub use self::certificate::{Certificate, CertificateError, make as make_certificate};
+use self::error::ApiError;
+pub use self::listen::Server;
+pub use self::sign_in::SignIn;
+pub use self::throttle::{Limits, Throttle};
+use super::clock::Clock;
+use super::tables::Tables;
+
+/// The workspace's name, by which a query's `workspaces` may call it.
+pub const NAME: &str = "simulated-workspace";
+
+/// Largest request body, in bytes.
+const MAX_BODY: usize = 4 << 20;
+
+/// What the routes share.
+pub struct Workspace {
+    /// A GUID in lower case.
+    pub id: String,
+    pub sign_in: SignIn,
+    pub tables: Arc<Tables>,
+    pub clock: Clock,
+    throttle: Throttle,
+    cache: Cache,
+}
+
+impl Workspace {
+    pub fn new(
+        id: String,
+        sign_in: SignIn,
+        tables: Arc<Tables>,
+        clock: Clock,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            id,
+            sign_in,
+            tables,
+            clock,
+            throttle: Throttle::new(limits),
+            cache: Cache::default(),
+        }
+    }
+
+    /// Whether a request for the workspace `id` may go on. The one place where requests are refused
+    /// before anything looks at what they want.
+    fn admit(&self, id: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+        let authorization = headers
+            .get(header::AUTHORIZATION)
+            .ok_or(ApiError::MissingAuthorization)?;
+        let now = Instant::now();
+        let is_valid = authorization
+            .to_str()
+            .ok()
+            .and_then(|value| value.split_once(' '))
+            .is_some_and(|(scheme, token)| {
+                scheme.eq_ignore_ascii_case("bearer") && self.sign_in.is_valid(token.trim(), now)
+            });
+        if !is_valid {
+            return Err(ApiError::InvalidToken);
+        }
+        self.throttle.admit(now)?;
+        let id: Uuid = id.parse().map_err(|_| ApiError::PathNotFound)?;
+        if id.to_string() == self.id {
+            Ok(())
+        } else {
+            Err(ApiError::InsufficientAccess)
+        }
+    }
+
+    /// Whether a query may also ask the workspace of this id, name or resource id: only itself.
+    fn check_other(&self, name: &str) -> Result<(), ApiError> {
+        let is_own = [&self.id, NAME, &self.resource_id()]
+            .iter()
+            .any(|own| own.eq_ignore_ascii_case(name));
+        if is_own {
+            Ok(())
+        } else if name.parse::<Uuid>().is_ok() {
+            Err(ApiError::InsufficientAccess)
+        } else {
+            Err(ApiError::UnknownWorkspace)
+        }
+    }
+
+    fn resource_id(&self) -> String {
+        format!(
+            "/subscriptions/{}/resourcegroups/simulated/providers/microsoft.operationalinsights/workspaces/{NAME}",
+            Uuid::nil()
+        )
+    }
+}
+
+/// All routes.
+pub fn router(workspace: Arc<Workspace>) -> Router {
+    Router::new()
+        .route("/{tenant}/oauth2/v2.0/token", post(sign_in::token))
+        .route(
+            "/{tenant}/v2.0/.well-known/openid-configuration",
+            get(sign_in::openid_configuration),
+        )
+        .route("/common/discovery/instance", get(sign_in::instance))
+        .route(
+            "/v1/workspaces/{id}/query",
+            post(query::post).get(query::get),
+        )
+        .route("/v1/workspaces/{id}/metadata", get(metadata::get))
+        .fallback(|| async { ApiError::PathNotFound.into_response() })
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(CompressionLayer::new())
+        .with_state(workspace)
+}

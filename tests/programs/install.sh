@@ -1,0 +1,31 @@
+#!/bin/sh
+# Installs what the tests under the feature `programs` start, where it is missing: Prometheus from
+# the system's packages, the rest into .tools/. Fails loudly: a test without its program is no test.
+set -eu
+cd "$(dirname "$0")/../.."
+
+if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then
+    sudo=""
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    echo "installing prometheus"
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus
+fi
+
+python=.tools/python/bin/python
+if ! $python -c 'import prometheus_client' 2>/dev/null; then
+    echo "installing prometheus_client into .tools/python"
+    python3 -m venv .tools/python
+    .tools/python/bin/pip install --quiet --disable-pip-version-check -r tests/programs/requirements.txt
+fi
+
+if [ ! -e .tools/node/node_modules/@kusto/language-service-next/package.json ]; then
+    echo "installing Microsoft's KQL analyser into .tools/node"
+    mkdir -p .tools/node
+    cp tests/programs/package.json .tools/node/
+    npm install --prefix .tools/node --silent --no-audit --no-fund
+fi
+
+promtool --version 2>&1 | head -1
+$python --version
+node --version
