@@ -9,6 +9,12 @@
 //!
 //! The modules in the flow's order; ARCHITECTURE.md says what each never does.
 
+// Outside tests a panic needs a comment that proves it cannot happen.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod cli;
 pub mod config;
 

@@ -98,7 +98,7 @@ impl Reader<'_> {
                 Some(raw::Cloud::Named(raw::CloudName::Public)) => Endpoints::public(),
                 Some(raw::Cloud::Named(raw::CloudName::Usgov)) => Endpoints::us_government(),
                 Some(raw::Cloud::Named(raw::CloudName::China)) => Endpoints::china(),
-                Some(raw::Cloud::Custom(cloud)) => self.custom_cloud(cloud),
+                Some(raw::Cloud::Custom(cloud)) => self.custom_cloud(*cloud),
             },
             credential: self.credential(raw.credential.unwrap_or(raw::Credential::Default)),
             ca_file: raw.ca_file.map(|file| self.folder.join(file)),

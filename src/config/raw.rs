@@ -30,7 +30,7 @@ pub struct Azure {
 
 pub enum Cloud {
     Named(CloudName),
-    Custom(CustomCloud),
+    Custom(Box<CustomCloud>),
 }
 
 impl<'de> Deserialize<'de> for Cloud {
@@ -50,7 +50,8 @@ impl<'de> Deserialize<'de> for Cloud {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Cloud, A::Error> {
-                CustomCloud::deserialize(MapAccessDeserializer::new(map)).map(Cloud::Custom)
+                let custom = CustomCloud::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Cloud::Custom(Box::new(custom)))
             }
         }
 
