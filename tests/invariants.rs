@@ -36,7 +36,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["kql", "table", "series", "snapshot", "exposition"];
 const IMPURE: &[&str] = &[
     "std::fs",
-    "std::net",
+    "std::net::Tcp",
+    "std::net::Udp",
     "std::env",
     "std::process",
     "std::time::Instant",

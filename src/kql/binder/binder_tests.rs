@@ -49,6 +49,10 @@ fn wrong_queries_get_the_services_words() {
             "SEM0100 'project-away' operator: Failed to resolve column expression named 'Nope'",
         ),
         (
+            "let a = 1; let a = 2; Heartbeat | take a",
+            "SEM0120 'let' statement: a variable named 'a' is declared already",
+        ),
+        (
             "InsightsMetrics | extend x = toString(Val)",
             "SEM0260 Unknown function: 'toString'",
         ),
@@ -218,6 +222,10 @@ fn columns_have_kustos_names_and_types() {
         (
             "VMConnection | summarize x = arg_max(TimeGenerated, Computer, Severity)",
             "x:datetime, Computer:string, Severity:int",
+        ),
+        (
+            "VMConnection | summarize arg_max(TimeGenerated, Vm = Computer, Severity)",
+            "TimeGenerated:datetime, Vm:string, Severity:int",
         ),
         (
             "VMConnection | summarize (a, b) = arg_max(TimeGenerated, Computer)",

@@ -193,6 +193,16 @@ impl Binder<'_> {
             ),
         };
         let names = if own { &mut self.own } else { &mut self.names };
+        if !own && names.iter().any(|(known, _)| *known == name.text) {
+            return Err(self.wrong(
+                "SEM0120",
+                name.span.clone(),
+                format!(
+                    "'let' statement: a variable named '{}' is declared already",
+                    name.text
+                ),
+            ));
+        }
         names.push((name.text.clone(), binding));
         Ok(())
     }

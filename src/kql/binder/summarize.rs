@@ -280,6 +280,8 @@ impl Binder<'_> {
                             star.iter()
                                 .map(|&index| input.columns[index].name.to_string()),
                         );
+                    } else if let Some(name) = argument.names.first() {
+                        suggestions.push(name.text.to_string());
                     } else {
                         suggestions.push(suggested_argument(Some(&argument.value)));
                     }

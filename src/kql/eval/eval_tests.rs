@@ -636,10 +636,6 @@ fn names_stand_for_scalars_tables_and_functions() {
             &["2|3", "3|3"],
         ),
         (
-            "let x = 1; let f = () { x }; let x = 2; print f(), x",
-            &["1|2"],
-        ),
-        (
             "range x from 1 to 2 step 1 | as T | union T | summarize sum(x)",
             &["6"],
         ),

@@ -31,7 +31,7 @@ pub struct Context {
 }
 
 /// The most that long results may take over a whole query, in bytes.
-const MAX_PRODUCED: usize = 1 << 30;
+const MAX_PRODUCED: usize = 1 << 28;
 /// Results up to so many bytes are not counted.
 const SHORT: usize = 1024;
 /// The deepest dynamic value.
