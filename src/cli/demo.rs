@@ -13,7 +13,7 @@ use clap::Args;
 use super::Failure;
 use super::exporter::{Exporter, WebArguments};
 use super::shutdown::Shutdown;
-use crate::simulator::{Access, Scenario, Simulator, SimulatorOptions};
+use crate::simulator::{Access, Pace, Scenario, Simulator, SimulatorOptions};
 
 #[derive(Args)]
 pub struct DemoArguments {
@@ -23,6 +23,9 @@ pub struct DemoArguments {
     /// How many VMs it has.
     #[arg(long, default_value_t = 12)]
     vms: usize,
+    /// How long a minute takes in the simulated workspace. 1s makes an hour pass in a minute.
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = super::workspace::pace)]
+    row_interval: Pace,
     /// The same seed gives the same fleet and the same events.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -37,6 +40,7 @@ pub async fn run(arguments: DemoArguments) -> Result<(), Failure> {
         seed: arguments.seed,
         vms: arguments.vms,
         scenario: Some(arguments.scenario),
+        pace: arguments.row_interval,
         ..SimulatorOptions::default()
     })
     .await
@@ -48,7 +52,7 @@ pub async fn run(arguments: DemoArguments) -> Result<(), Failure> {
         .map_err(Failure::failed)?;
     let config = write_configuration(folder.path(), simulator.access()).map_err(Failure::failed)?;
     let exporter = Exporter::prepare(&config, &arguments.web).await?;
-    introduce(&arguments, simulator.access(), &exporter, &config).map_err(Failure::failed)?;
+    introduce(&arguments, simulator.access(), &exporter, &config);
     exporter.run(shutdown.requested()).await;
     simulator.stop().await;
     Ok(())
@@ -92,17 +96,10 @@ workspaces:
     Ok(file)
 }
 
-fn introduce(
-    arguments: &DemoArguments,
-    access: &Access,
-    exporter: &Exporter,
-    config: &Path,
-) -> io::Result<()> {
+fn introduce(arguments: &DemoArguments, access: &Access, exporter: &Exporter, config: &Path) {
     let url = exporter.url();
     let root = url.rsplit_once('/').map_or(url.as_str(), |(root, _)| root);
-    let mut out = io::stdout().lock();
-    writeln!(
-        out,
+    let text = format!(
         "A simulated Log Analytics workspace with {vms} VMs (scenario {scenario}, seed {seed}) runs at
   {endpoint}
 and the exporter polls it over TLS, as it would poll Azure. Open
@@ -111,12 +108,14 @@ and the exporter polls it over TLS, as it would poll Azure. Open
 Try
   curl -s {url} | grep -E 'disk_free_percent|threat_connections'
   the configuration that the exporter runs from: {config}
-Ctrl-C ends it.",
+Ctrl-C ends it.
+",
         vms = arguments.vms,
         scenario = arguments.scenario,
         seed = arguments.seed,
         endpoint = access.endpoint,
         config = config.display(),
-    )?;
-    out.flush()
+    );
+    // The demo is worth running for somebody who has closed stdout, too.
+    let _ = io::stdout().write_all(text.as_bytes());
 }

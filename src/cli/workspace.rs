@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::Failure;
 use super::shutdown::Shutdown;
-use crate::simulator::{Clock, Scenario, Simulator, SimulatorError, SimulatorOptions};
+use crate::simulator::{Clock, Pace, Scenario, Simulator, SimulatorError, SimulatorOptions};
 
 #[derive(Args)]
 pub struct WorkspaceArguments {
@@ -32,6 +32,10 @@ pub struct WorkspaceArguments {
     /// The same seed gives the same fleet and the same events.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How long a minute takes in a scenario, and so how often a counter has a row. 1s makes an hour
+    /// pass in a minute.
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = pace)]
+    row_interval: Pace,
     /// The fixed clock of the queries, such as 2026-11-24T08:00:00Z.
     #[arg(long, value_name = "RFC3339")]
     now: Option<jiff::Timestamp>,
@@ -50,6 +54,11 @@ pub fn scenario(name: &str) -> Result<Scenario, String> {
     })
 }
 
+pub fn pace(text: &str) -> Result<Pace, String> {
+    let interval = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    Pace::new(interval).map_err(|error| error.to_string())
+}
+
 pub async fn run(arguments: WorkspaceArguments) -> Result<(), Failure> {
     if arguments.no_tls && !arguments.listen_address.ip().is_loopback() {
         return Err(Failure::usage(format!(
@@ -66,6 +75,7 @@ pub async fn run(arguments: WorkspaceArguments) -> Result<(), Failure> {
         vms: arguments.vms,
         scenario: arguments.scenario.or(generated),
         data: arguments.data,
+        pace: arguments.row_interval,
         clock: arguments.now.map_or(Clock::Real, Clock::Fixed),
         ..SimulatorOptions::default()
     })

@@ -19,13 +19,4 @@ impl Clock {
             Self::Fixed(moment) => moment,
         })
     }
-
-    /// The minute, since the Unix epoch, that it is.
-    pub fn minute(self) -> i64 {
-        let now = match self {
-            Self::Real => Timestamp::now(),
-            Self::Fixed(moment) => moment,
-        };
-        now.as_second().div_euclid(60)
-    }
 }

@@ -12,7 +12,7 @@ use std::thread;
 
 use super::fleet::{Fleet, TableBatch};
 use super::tables::Tables;
-use crate::kql::{DateTime, RowError};
+use crate::kql::RowError;
 
 /// Minutes of history at the start.
 const HISTORY: i64 = 180;
@@ -42,7 +42,7 @@ pub fn fill(fleet: &Fleet, tables: &Tables, minute: i64) -> Result<(), RowError>
         fleet.inventory(stride)
     })?);
     for (end, batch) in batches {
-        store(tables, end, batch);
+        store(fleet, tables, end, batch);
     }
     Ok(())
 }
@@ -56,14 +56,14 @@ pub fn extend(fleet: &Fleet, tables: &Tables, minute: i64) -> Result<(), RowErro
     let mut batches = fleet.minutes(minutes.clone())?;
     batches.extend(fleet.inventory(minutes.clone())?);
     for batch in batches {
-        store(tables, minutes.end, batch);
+        store(fleet, tables, minutes.end, batch);
     }
-    tables.prune(DateTime::from_unix_seconds(minutes.end * 60));
+    tables.prune(fleet.pace().start_of(minutes.end));
     Ok(())
 }
 
-fn store(tables: &Tables, end: i64, (table, batch): TableBatch) {
-    let expires = DateTime::from_unix_seconds((end + RETENTION) * 60);
+fn store(fleet: &Fleet, tables: &Tables, end: i64, (table, batch): TableBatch) {
+    let expires = fleet.pace().start_of(end + RETENTION);
     tables.append(table, batch, Some(expires));
 }
 

@@ -11,6 +11,7 @@ mod data;
 mod fleet;
 mod history;
 mod moment;
+mod pace;
 mod scenario;
 mod server;
 mod tables;
@@ -32,6 +33,7 @@ pub use self::clock::Clock;
 use self::data::Loaded;
 pub use self::data::{DataError, DataProblem};
 use self::fleet::{Dice, Fleet};
+pub use self::pace::{Pace, PaceError};
 pub use self::scenario::{Scenario, UnknownScenario};
 pub use self::server::{CertificateError, Limits};
 use self::server::{Server, SignIn, Workspace};
@@ -58,6 +60,8 @@ pub struct SimulatorOptions {
     /// that VM insights does not write.
     pub data: Option<PathBuf>,
     pub clock: Clock,
+    /// How long a simulated minute takes, and so how often a counter has a row.
+    pub pace: Pace,
     pub token_lifetime: Duration,
     pub limits: Limits,
 }
@@ -73,6 +77,7 @@ impl Default for SimulatorOptions {
             scenario: Some(Scenario::Mixed),
             data: None,
             clock: Clock::Real,
+            pace: Pace::REAL,
             token_lifetime: Duration::from_secs(3599),
             limits: Limits::default(),
         }
@@ -267,7 +272,7 @@ async fn fill(
         let Some(scenario) = options.scenario else {
             return Ok((Arc::new(tables), None));
         };
-        let minute = options.clock.minute();
+        let minute = options.pace.minute_at(options.clock.now());
         let fleet = Fleet::new(
             options.seed,
             scenario,
@@ -275,7 +280,8 @@ async fn fill(
             minute,
             Arc::new(schema),
             &workspace_id,
-        );
+        )
+        .at(options.pace);
         history::fill(&fleet, &tables, minute)?;
         tracing::info!(rows = tables.row_count(), %scenario, vms = options.vms, "filled the tables");
         Ok((Arc::new(tables), Some((fleet, minute))))
@@ -285,11 +291,12 @@ async fn fill(
 
 /// Adds each minute's rows once it is over.
 async fn grow(fleet: Arc<Fleet>, tables: Arc<Tables>, mut next: i64) {
-    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    let pace = fleet.pace();
+    let mut ticks = tokio::time::interval(pace.interval().min(Duration::from_secs(1)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        while next < Clock::Real.minute() {
+        while next < pace.minute_at(Clock::Real.now()) {
             let (fleet, tables, minute) = (fleet.clone(), tables.clone(), next);
             let extended =
                 tokio::task::spawn_blocking(move || history::extend(&fleet, &tables, minute)).await;

@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A running `demo`, `serve` or `workspace`.
 pub struct Exporter {
     child: Child,
+    /// Kept open: a program may go on writing.
+    _stdout: Option<BufReader<ChildStdout>>,
     /// Of the metrics.
     pub url: String,
     pub announced_after: Duration,
@@ -36,6 +38,7 @@ impl Exporter {
         let child = spawn(&["serve", &config, &listen]);
         Self {
             child,
+            _stdout: None,
             url: format!("http://127.0.0.1:{port}/metrics"),
             announced_after: Duration::ZERO,
             access: serde_json::Value::Null,
@@ -61,16 +64,19 @@ impl Exporter {
     ) -> Self {
         let started = Instant::now();
         let mut child = spawn(arguments);
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        for line in stdout.lines() {
-            if let Some((url, access)) = ready(&line.unwrap()) {
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        while stdout.read_line(&mut line).unwrap() > 0 {
+            if let Some((url, access)) = ready(&line) {
                 return Self {
                     child,
+                    _stdout: Some(stdout),
                     url,
                     announced_after: started.elapsed(),
                     access,
                 };
             }
+            line.clear();
         }
         panic!("{arguments:?} ended: {:?}", child.wait());
     }

@@ -271,7 +271,7 @@ impl<'a> Connections<'a> {
         ] = match group.threat {
             None => std::array::from_fn(|_| self.common.empty.clone()),
             Some(threat) => {
-                let (first, last) = threat.reported(moment.minute);
+                let (first, last) = threat.reported(moment.day);
                 [
                     Value::string(threat.threat_type),
                     Value::string(threat.confidence.to_string()),

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::dice::Dice;
 use super::vm::{Os, Vm};
 use super::writer::Writer;
-use super::{Common, Moment, text_of};
+use super::{Common, Moment, TICKS_PER_SECOND, text_of};
 use crate::kql::{Batch, DateTime, RowError, Schema, Value};
 
 const COMPUTER_COLUMNS: [&str; 38] = [
@@ -223,6 +223,7 @@ impl Common {
     /// When a VM booted: some weeks before the fleet's start.
     fn booted(&self, vm: usize) -> DateTime {
         let mut dice = Dice::new(&[self.seed, 0x626F, vm as u64]);
-        DateTime::from_unix_seconds((self.start - dice.between(2_000, 60_000)) * 60)
+        let before = dice.between(2_000, 60_000) * 60 * TICKS_PER_SECOND;
+        DateTime(self.pace.start_of(self.start).0 - before)
     }
 }

@@ -32,6 +32,7 @@ use self::metrics::Metrics;
 use self::ports::Ports;
 use self::story::Story;
 use self::vm::Vm;
+use super::pace::Pace;
 use super::scenario::Scenario;
 use crate::kql::{Batch, DateTime, RowError, Schema, Value};
 
@@ -47,6 +48,7 @@ pub struct Fleet {
 struct Common {
     seed: u64,
     start: i64,
+    pace: Pace,
     workspace_id: Value,
     insights: Value,
     billable: Value,
@@ -60,6 +62,8 @@ struct Common {
 struct Moment {
     /// Since the Unix epoch.
     minute: i64,
+    /// The same, in real days.
+    day: i64,
     /// The minute's start, which VMConnection and VMBoundPort call TimeGenerated.
     start: Value,
     /// When the agent measured.
@@ -99,6 +103,7 @@ impl Fleet {
             common: Common {
                 seed,
                 start,
+                pace: Pace::REAL,
                 workspace_id: Value::string(workspace_id),
                 insights: Value::string("Insights"),
                 billable: Value::string("True"),
@@ -110,6 +115,16 @@ impl Fleet {
                 ),
             },
         }
+    }
+
+    /// The same fleet, whose minutes take as long as `pace` says.
+    pub fn at(mut self, pace: Pace) -> Self {
+        self.common.pace = pace;
+        self
+    }
+
+    pub fn pace(&self) -> Pace {
+        self.common.pace
     }
 
     /// What is sent each minute about these minutes, a batch a table.
@@ -185,17 +200,21 @@ impl Fleet {
         } else {
             (60, 180)
         };
-        let start = DateTime::from_unix_seconds(minute * 60);
+        let pace = self.common.pace;
+        let start = pace.start_of(minute);
         // An agent measures at its own second of the minute.
         let own = Dice::new(&[self.common.seed, 0x6F66, vm.index as u64]).between(0, 59_999);
         let delay = dice.between(least * TICKS_PER_SECOND, most * TICKS_PER_SECOND);
-        let arrival = DateTime(start.0 + 60 * TICKS_PER_SECOND + delay);
+        let arrival = DateTime(start.0 + pace.scaled(60 * TICKS_PER_SECOND + delay));
         Moment {
             minute,
+            day: start.to_timestamp().as_second().div_euclid(86_400),
             start: Value::DateTime(start),
-            generated: Value::DateTime(DateTime(start.0 + own * TICKS_PER_SECOND / 1000)),
+            generated: Value::DateTime(DateTime(
+                start.0 + pace.scaled(own * TICKS_PER_SECOND / 1000),
+            )),
             arrival,
-            received: Value::DateTime(DateTime(arrival.0 - 20 * TICKS_PER_SECOND)),
+            received: Value::DateTime(DateTime(arrival.0 - pace.scaled(20 * TICKS_PER_SECOND))),
         }
     }
 }

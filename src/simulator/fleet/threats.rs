@@ -66,9 +66,9 @@ impl Indicator {
         }
     }
 
-    /// The moments of the first and the last report, as the columns spell them.
-    pub fn reported(&self, minute: i64) -> (Value, Value) {
-        let today = minute.div_euclid(1440);
+    /// The moments of the first and the last report, as the columns spell them; `today` counts days
+    /// since the Unix epoch.
+    pub fn reported(&self, today: i64) -> (Value, Value) {
         let day = |day: i64| {
             let moment = DateTime::from_unix_seconds(day * 86_400).to_timestamp();
             Value::string(moment.to_string())
@@ -125,7 +125,7 @@ mod tests {
     fn reports_are_days_before_the_row() {
         let mut indicator = Indicator::of([192, 0, 2, 1]);
         indicator.first_reported_days = 31;
-        let (first, last) = indicator.reported(1440 * 31 + 5);
+        let (first, last) = indicator.reported(31);
         assert_eq!(first, Value::string("1970-01-01T00:00:00Z"));
         assert_eq!(last, Value::string("1970-01-31T00:00:00Z"));
     }
