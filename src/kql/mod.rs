@@ -14,6 +14,7 @@ mod operators;
 mod order;
 mod parser;
 mod plan;
+mod prune;
 mod schema;
 mod stack;
 mod syntax;

@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use super::calendar;
 use super::functions::{Context, RowKernel, json};
 use super::order::{self, as_long, as_real, compare};
+use super::plan::Function;
 use super::syntax::{BinaryOperator, ListOperator, ListTest, TextOperator, TextTest};
 use super::text;
 use super::value::{DateTime, TimeSpan, Type, Value};
@@ -40,20 +41,17 @@ pub fn symbol(operator: BinaryOperator) -> &'static str {
 }
 
 /// The type of `left operator right` and how to work it out; `None` if there is no such operation.
-pub fn binary(operator: BinaryOperator, left: Type, right: Type) -> Option<(Type, RowKernel)> {
-    let kernel: RowKernel = match operator {
-        BinaryOperator::Add => add,
-        BinaryOperator::Subtract => subtract,
-        BinaryOperator::Multiply => multiply,
-        BinaryOperator::Divide => divide,
-        BinaryOperator::Modulo => modulo,
-        BinaryOperator::Equal => equal,
-        BinaryOperator::NotEqual => not_equal,
-        BinaryOperator::Less => less,
-        BinaryOperator::LessEqual => less_equal,
-        BinaryOperator::Greater => greater,
-        BinaryOperator::GreaterEqual => greater_equal,
-        BinaryOperator::Text(operator) => return Some((Type::Bool, text_kernel(operator))),
+pub fn binary(operator: BinaryOperator, left: Type, right: Type) -> Option<(Type, Function)> {
+    let function = match operator {
+        BinaryOperator::Add => Function::Kernel(add),
+        BinaryOperator::Subtract => Function::Kernel(subtract),
+        BinaryOperator::Multiply => Function::Kernel(multiply),
+        BinaryOperator::Divide => Function::Kernel(divide),
+        BinaryOperator::Modulo => Function::Kernel(modulo),
+        BinaryOperator::Text(operator) => {
+            return Some((Type::Bool, Function::Kernel(text_kernel(operator))));
+        }
+        comparison => Function::Compare(comparison),
     };
     let kind = match operator {
         BinaryOperator::Equal | BinaryOperator::NotEqual => Type::Bool,
@@ -63,7 +61,7 @@ pub fn binary(operator: BinaryOperator, left: Type, right: Type) -> Option<(Type
         | BinaryOperator::GreaterEqual => ordered(left, right).then_some(Type::Bool)?,
         arithmetic => arithmetic_type(arithmetic, left, right)?,
     };
-    Some((kind, kernel))
+    Some((kind, function))
 }
 
 /// Whether `<` and its like take these types.
@@ -262,58 +260,35 @@ pub fn negate(_: &Context, values: &[&Value]) -> Value {
     }
 }
 
-fn truth(order: Option<Ordering>, test: fn(Ordering) -> bool) -> Value {
-    order.map_or(Value::Null, |order| Value::Bool(test(order)))
-}
-
-/// Null beside a value is unequal to it; beside null it is neither.
-pub fn equal(_: &Context, values: &[&Value]) -> Value {
-    match (values[0], values[1]) {
-        (Value::Null, Value::Null) => Value::Null,
-        (Value::Null, _) | (_, Value::Null) => Value::Bool(false),
-        (left, right) => Value::Bool(compare(left, right) == Some(Ordering::Equal)),
+/// `left operator right` for `==` and its like. For `==` and `!=`, null beside a value is unequal to
+/// it; all else that has to do with null is null.
+pub fn comparison(operator: BinaryOperator, left: &Value, right: &Value) -> Value {
+    let equality = matches!(operator, BinaryOperator::Equal | BinaryOperator::NotEqual);
+    match (left.is_null(), right.is_null()) {
+        (false, false) => {}
+        (true, true) => return Value::Null,
+        _ if equality => return Value::Bool(operator == BinaryOperator::NotEqual),
+        _ => return Value::Null,
     }
-}
-
-pub fn not_equal(context: &Context, values: &[&Value]) -> Value {
-    match equal(context, values) {
-        Value::Bool(truth) => Value::Bool(!truth),
-        other => other,
-    }
-}
-
-pub fn less(_: &Context, values: &[&Value]) -> Value {
-    truth_of(values, Ordering::is_lt)
-}
-
-pub fn less_equal(_: &Context, values: &[&Value]) -> Value {
-    truth_of(values, Ordering::is_le)
-}
-
-pub fn greater(_: &Context, values: &[&Value]) -> Value {
-    truth_of(values, Ordering::is_gt)
-}
-
-pub fn greater_equal(_: &Context, values: &[&Value]) -> Value {
-    truth_of(values, Ordering::is_ge)
-}
-
-fn truth_of(values: &[&Value], test: fn(Ordering) -> bool) -> Value {
-    if values[0].is_null() || values[1].is_null() {
-        return Value::Null;
-    }
-    // NaN compares with nothing: false, not null.
-    match compare(values[0], values[1]) {
-        None => Value::Bool(false),
-        order => truth(order, test),
-    }
+    // NaN compares with nothing.
+    let order = compare(left, right);
+    Value::Bool(match operator {
+        BinaryOperator::Equal => order == Some(Ordering::Equal),
+        BinaryOperator::NotEqual => order != Some(Ordering::Equal),
+        BinaryOperator::Less => order.is_some_and(Ordering::is_lt),
+        BinaryOperator::LessEqual => order.is_some_and(Ordering::is_le),
+        BinaryOperator::Greater => order.is_some_and(Ordering::is_gt),
+        BinaryOperator::GreaterEqual => order.is_some_and(Ordering::is_ge),
+        // The others are kernels.
+        _ => return Value::Null,
+    })
 }
 
 /// `between (low .. high)`, both ends included.
-pub fn between(context: &Context, values: &[&Value]) -> Value {
+pub fn between(_: &Context, values: &[&Value]) -> Value {
     match (
-        greater_equal(context, &[values[0], values[1]]),
-        less_equal(context, &[values[0], values[2]]),
+        comparison(BinaryOperator::GreaterEqual, values[0], values[1]),
+        comparison(BinaryOperator::LessEqual, values[0], values[2]),
     ) {
         (Value::Bool(above), Value::Bool(below)) => Value::Bool(above && below),
         _ => Value::Null,

@@ -7,8 +7,8 @@ use super::ResultColumn;
 use super::batch::Column;
 use super::functions::aggregates::Aggregate;
 use super::functions::{RowKernel, WindowKernel};
-use super::syntax::{JoinKind, ListOperator, ParsePart};
-use super::value::{Type, Value};
+use super::syntax::{BinaryOperator, JoinKind, ListOperator, ParsePart};
+use super::value::{DateTime, Type, Value};
 
 /// A whole query.
 pub struct Plan {
@@ -33,22 +33,6 @@ impl Plan {
                 kind: column.kind,
             })
             .collect()
-    }
-
-    /// The plan with its scans reading only what is asked of them.
-    pub fn pruned(mut self) -> Self {
-        let shown: Vec<bool> = self
-            .result
-            .columns
-            .iter()
-            .map(|column| column.visibility == Visibility::Shown)
-            .collect();
-        prune(&mut self.result, &shown);
-        for relation in self.subqueries.iter_mut().chain(&mut self.shared) {
-            let all = vec![true; relation.columns.len()];
-            prune(relation, &all);
-        }
-        self
     }
 }
 
@@ -93,10 +77,11 @@ pub fn find(columns: &[PlanColumn], name: &str) -> Option<usize> {
 #[derive(Clone)]
 pub enum Node {
     /// A table: its columns in order, then the rows' arrival. Columns that `needed` does not mark
-    /// are left null.
+    /// are left null; batches whose last row arrived before `since` are passed over.
     Scan {
         table: Arc<str>,
         needed: Vec<bool>,
+        since: Option<DateTime>,
     },
     /// Rows written out.
     Rows {
@@ -216,6 +201,8 @@ pub enum ExprNode {
 #[derive(Clone, Copy)]
 pub enum Function {
     Kernel(RowKernel),
+    /// `==`, `<` and so on: kept as such, since scans can make use of it.
+    Compare(BinaryOperator),
     /// The first argument in the others.
     List(ListOperator),
     /// The argument in the first column of a subquery.
@@ -243,14 +230,18 @@ impl Expr {
         }
     }
 
-    pub fn call(kernel: RowKernel, arguments: Vec<Expr>, kind: Type) -> Self {
+    pub fn applied(function: Function, arguments: Vec<Expr>, kind: Type) -> Self {
         Self {
             node: ExprNode::Call {
-                function: Function::Kernel(kernel),
+                function,
                 arguments,
             },
             kind,
         }
+    }
+
+    pub fn call(kernel: RowKernel, arguments: Vec<Expr>, kind: Type) -> Self {
+        Self::applied(Function::Kernel(kernel), arguments, kind)
     }
 
     pub fn as_constant(&self) -> Option<&Value> {
@@ -287,78 +278,5 @@ impl Expr {
 
     pub fn has_window(&self) -> bool {
         matches!(self.node, ExprNode::Window { .. }) || self.children().iter().any(Self::has_window)
-    }
-}
-
-/// Tells every scan below `relation` which columns are asked of it, given which of the relation's
-/// own are.
-pub fn prune(relation: &mut Relation, wanted: &[bool]) {
-    let all = |relation: &Relation| vec![true; relation.columns.len()];
-    match &mut relation.node {
-        Node::Scan { needed, .. } => {
-            for (needed, wanted) in needed.iter_mut().zip(wanted) {
-                *needed |= *wanted;
-            }
-        }
-        Node::Rows { .. } | Node::Range { .. } | Node::Shared(_) => {}
-        Node::Filter { input, predicate } => {
-            let mut wanted = wanted.to_vec();
-            predicate.mark(&mut wanted);
-            prune(input, &wanted);
-        }
-        Node::Project { input, outputs, .. } => {
-            let mut below = vec![false; input.columns.len()];
-            for (output, wanted) in outputs.iter_mut().zip(wanted) {
-                if *wanted {
-                    output.mark(&mut below);
-                } else {
-                    *output = Expr::constant(Value::Null, output.kind);
-                }
-            }
-            prune(input, &below);
-        }
-        Node::Summarize {
-            input,
-            keys,
-            aggregates,
-        } => {
-            let mut below = vec![false; input.columns.len()];
-            for expr in keys.iter().chain(
-                aggregates
-                    .iter()
-                    .flat_map(|call| call.arguments.iter().chain(&call.condition)),
-            ) {
-                expr.mark(&mut below);
-            }
-            prune(input, &below);
-        }
-        Node::Take { input, .. } => prune(input, wanted),
-        Node::Sort { input, keys, .. } => {
-            let mut wanted = wanted.to_vec();
-            for key in keys {
-                key.value.mark(&mut wanted);
-            }
-            prune(input, &wanted);
-        }
-        Node::Union(inputs) => {
-            for (input, outputs) in inputs {
-                let mut below = vec![false; input.columns.len()];
-                for (output, wanted) in outputs.iter().zip(wanted) {
-                    if *wanted {
-                        output.mark(&mut below);
-                    }
-                }
-                prune(input, &below);
-            }
-        }
-        Node::Join(join) => {
-            let (left, right) = (all(&join.left), all(&join.right));
-            prune(&mut join.left, &left);
-            prune(&mut join.right, &right);
-        }
-        Node::MvExpand { input, .. } | Node::Parse { input, .. } => {
-            let below = all(input);
-            prune(input, &below);
-        }
     }
 }

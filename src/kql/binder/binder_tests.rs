@@ -101,6 +101,10 @@ fn wrong_queries_get_the_services_words() {
             "SEM0097 'summarize' operator: 'Computer' is not within an aggregate and not among the 'by' expressions",
         ),
         (
+            "InsightsMetrics | summarize count() by todynamic(Tags)",
+            "SEM0018 'summarize' operator: rows cannot be grouped by a dynamic value (Hint: tostring())",
+        ),
+        (
             "Heartbeat | take 'ten'",
             "SEM0008 'take' operator: the number of rows must be an integer, this is string",
         ),
@@ -324,7 +328,7 @@ fn bodies_that_grow_without_bound_are_stopped() {
     let mut doubling = String::from("let d0 = 'xxxxxxxxxxxxxxxx';");
     for at in 1..60 {
         let before = at - 1;
-        doubling += &format!("let d{at} = strcat(d{before}, d{before});");
+        doubling += &format!("let d{at} = strcat(d{before}, d{before}, d{before}, d{before});");
     }
     assert_eq!(
         verdict(&(doubling + "print d59")),

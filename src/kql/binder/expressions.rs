@@ -201,7 +201,7 @@ impl Binder<'_> {
         mut left: Expr,
         mut right: Expr,
     ) -> Bound<Expr> {
-        let Some((kind, kernel)) = operators::binary(operator, left.kind, right.kind) else {
+        let Some((kind, function)) = operators::binary(operator, left.kind, right.kind) else {
             let (left, right) = (left.kind, right.kind);
             let arithmetic = matches!(
                 operator,
@@ -234,7 +234,7 @@ impl Binder<'_> {
             | BinaryOperator::Divide
             | BinaryOperator::Modulo => match (left.kind, right.kind) {
                 (Type::Dynamic, Type::Dynamic) => {
-                    let plain = self.fold(Expr::call(kernel, vec![left, right], Type::Real));
+                    let plain = self.fold(Expr::applied(function, vec![left, right], Type::Real));
                     return Ok(self.converted(plain, Type::Dynamic));
                 }
                 (Type::Dynamic, other) => left = self.converted(left, other),
@@ -243,7 +243,7 @@ impl Binder<'_> {
             },
             _ => {}
         }
-        Ok(self.fold(Expr::call(kernel, vec![left, right], kind)))
+        Ok(self.fold(Expr::applied(function, vec![left, right], kind)))
     }
 
     fn list(

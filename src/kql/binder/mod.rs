@@ -8,6 +8,7 @@ mod naming;
 mod operators;
 mod sources;
 mod summarize;
+mod user_functions;
 
 use std::sync::Arc;
 

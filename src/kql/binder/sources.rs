@@ -94,6 +94,7 @@ impl Binder<'_> {
             let node = Node::Scan {
                 table: table.name.clone(),
                 needed: vec![false; columns.len()],
+                since: None,
             };
             return self.relation(node, columns, 0);
         }

@@ -706,10 +706,10 @@ fn a_range_without_end_begins_at_once_and_can_be_stopped() {
 }
 
 #[test]
-fn values_that_double_are_stopped() {
-    let grow = |step: &str| format!("range x from 1 to 3 step 1 | extend s = {step}");
-    let text = grow("tostring(x)") + &" | extend s = strcat(s, s)".repeat(60);
-    let array = grow("pack_array(x)") + &" | extend s = pack_array(s, s)".repeat(60);
+fn values_that_grow_without_bound_are_stopped() {
+    let grow = |step: &str| format!("print x = 1 | extend s = {step}");
+    let text = grow("tostring(x)") + &" | extend s = strcat(s, s, s, s)".repeat(60);
+    let array = grow("pack_array(x)") + &" | extend s = pack_array(pack_array(s))".repeat(150);
     for query in [text, array] {
         assert_eq!(
             run(&Tables::new(), &query, &options())

@@ -24,6 +24,9 @@ pub fn constant(context: &Context, expr: &Expr) -> Option<Value> {
         ExprNode::Constant(value) => Some(value.clone()),
         ExprNode::Call { function, .. } => match function {
             Function::Kernel(kernel) => Some(context.admit(kernel(context, &values))),
+            Function::Compare(operator) => {
+                Some(operators::comparison(*operator, values[0], values[1]))
+            }
             Function::List(operator) => Some(operators::list(*operator, values[0], &values[1..])),
             Function::Case => Some(case(&values)),
             Function::InSubquery(..) => None,
@@ -124,6 +127,9 @@ impl Evaluator<'_> {
         match function {
             Function::Kernel(kernel) => map(arguments, rows, kind, |values| {
                 self.context.admit(kernel(&self.context, values))
+            }),
+            Function::Compare(operator) => map(arguments, rows, kind, |values| {
+                operators::comparison(operator, values[0], values[1])
             }),
             Function::List(operator) => map(arguments, rows, kind, |values| {
                 operators::list(operator, values[0], &values[1..])

@@ -160,7 +160,11 @@ impl Evaluator<'_> {
     /// Hands the relation's chunks to `sink`, none of them empty.
     fn run(&self, relation: &Relation, sink: Sink<'_>) -> Done<Flow> {
         match &relation.node {
-            Node::Scan { table, needed } => self.scan(table, needed, relation, sink),
+            Node::Scan {
+                table,
+                needed,
+                since,
+            } => self.scan((table, *since), needed, relation, sink),
             Node::Rows { columns, rows } => {
                 if *rows == 0 {
                     return Ok(Flow::More);

@@ -12,7 +12,7 @@ use crate::kql::value::{DateTime, Value};
 impl Evaluator<'_> {
     pub(super) fn scan(
         &self,
-        table: &str,
+        (table, since): (&str, Option<DateTime>),
         needed: &[bool],
         relation: &Relation,
         sink: Sink<'_>,
@@ -20,7 +20,8 @@ impl Evaluator<'_> {
         let time = relation.column("TimeGenerated");
         for batch in self.database.scan(table) {
             self.check()?;
-            if batch.row_count() == 0 || batch.first_ingested() > self.options.now {
+            let stale = since.is_some_and(|since| batch.last_ingested() < since);
+            if batch.row_count() == 0 || stale || batch.first_ingested() > self.options.now {
                 continue;
             }
             let chunk = Chunk {

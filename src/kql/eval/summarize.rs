@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::chunk::Chunk;
 use super::{Done, Evaluator, Flow, column};
 use crate::kql::batch::Column;
-use crate::kql::functions::aggregates::Accumulator;
+use crate::kql::functions::accumulators::Accumulator;
 use crate::kql::order::Key;
 use crate::kql::plan::{AggregateCall, Expr, Relation};
 use crate::kql::value::{Type, Value};

@@ -2,6 +2,7 @@
 //!
 //! Adding a function is a row and a kernel in the file of its kind.
 
+pub mod accumulators;
 pub mod aggregates;
 mod convert;
 pub mod json;

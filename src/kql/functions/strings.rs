@@ -218,12 +218,11 @@ fn arc_of(value: &Value) -> Arc<str> {
 }
 
 fn strcat(_: &Context, values: &[&Value]) -> Value {
-    Value::string(
-        values
-            .iter()
-            .map(|value| format_value(value).to_string())
-            .collect::<String>(),
-    )
+    let mut text = String::new();
+    for value in values {
+        text.push_str(&format_value(value));
+    }
+    Value::string(text)
 }
 
 fn strcat_delim(_: &Context, values: &[&Value]) -> Value {

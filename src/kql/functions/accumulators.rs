@@ -1,0 +1,396 @@
+//! What aggregates keep of a group's rows, and what they make of it.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use indexmap::IndexSet;
+
+use super::{Context, json};
+use crate::kql::operators;
+use crate::kql::order::{self, Key, as_long, as_real};
+use crate::kql::value::{DateTime, TimeSpan, Type, Value};
+
+/// A group's state.
+pub trait Accumulator {
+    fn add(&mut self, values: &[&Value]);
+
+    /// Whether each row may add to what is kept.
+    fn keeps_rows(&self) -> bool {
+        false
+    }
+
+    /// One value for each column that the aggregate makes.
+    fn finish(&mut self) -> Vec<Value>;
+}
+
+#[derive(Default)]
+pub struct Count(i64);
+
+impl Accumulator for Count {
+    fn add(&mut self, _: &[&Value]) {
+        self.0 += 1;
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        vec![Value::Long(self.0)]
+    }
+}
+
+#[derive(Default)]
+pub struct Distinct(IndexSet<Key>);
+
+impl Accumulator for Distinct {
+    fn keeps_rows(&self) -> bool {
+        true
+    }
+
+    fn add(&mut self, values: &[&Value]) {
+        if !values[0].is_null() {
+            self.0.insert(Key(vec![values[0].clone()]));
+        }
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        vec![Value::Long(self.0.len() as i64)]
+    }
+}
+
+pub struct Sum {
+    context: Context,
+    sum: Value,
+}
+
+impl Sum {
+    /// Zero where there are no values.
+    pub fn new(kind: Type) -> Self {
+        Self {
+            context: Context::new(DateTime::MIN),
+            sum: match kind {
+                Type::Real => Value::Real(0.0),
+                Type::Decimal => Value::Decimal(0.into()),
+                Type::TimeSpan => Value::TimeSpan(TimeSpan(0)),
+                _ => Value::Long(0),
+            },
+        }
+    }
+}
+
+impl Accumulator for Sum {
+    fn add(&mut self, values: &[&Value]) {
+        if !values[0].is_null() {
+            self.sum = operators::add(&self.context, &[&self.sum, values[0]]);
+        }
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        vec![self.sum.clone()]
+    }
+}
+
+pub struct Average {
+    kind: Type,
+    sum: f64,
+    /// Exact, for moments and lengths of time.
+    ticks: i128,
+    decimal: rust_decimal::Decimal,
+    count: i64,
+}
+
+impl Average {
+    pub fn new(kind: Type) -> Self {
+        Self {
+            kind,
+            sum: 0.0,
+            ticks: 0,
+            decimal: 0.into(),
+            count: 0,
+        }
+    }
+}
+
+impl Accumulator for Average {
+    fn add(&mut self, values: &[&Value]) {
+        match values[0] {
+            Value::Null => return,
+            Value::DateTime(moment) => self.ticks += i128::from(moment.0),
+            Value::TimeSpan(span) => self.ticks += i128::from(span.0),
+            Value::Decimal(number) => {
+                self.decimal = self.decimal.checked_add(*number).unwrap_or(self.decimal);
+            }
+            value => match as_real(value) {
+                Some(number) => self.sum += number,
+                None => return,
+            },
+        }
+        self.count += 1;
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        if self.count == 0 {
+            return vec![Value::Null];
+        }
+        let ticks = i64::try_from(self.ticks / i128::from(self.count)).unwrap_or(0);
+        vec![match self.kind {
+            Type::DateTime => Value::DateTime(DateTime(ticks)),
+            Type::TimeSpan => Value::TimeSpan(TimeSpan(ticks)),
+            Type::Decimal => self
+                .decimal
+                .checked_div(self.count.into())
+                .map_or(Value::Null, Value::Decimal),
+            _ => Value::Real(self.sum / self.count as f64),
+        }]
+    }
+}
+
+/// The arguments of the row whose first argument is the greatest or least.
+pub struct Extreme {
+    wanted: Ordering,
+    best: Vec<Value>,
+    width: usize,
+}
+
+impl Extreme {
+    pub fn new(wanted: Ordering) -> Self {
+        Self {
+            wanted,
+            best: Vec::new(),
+            width: 1,
+        }
+    }
+}
+
+impl Accumulator for Extreme {
+    fn add(&mut self, values: &[&Value]) {
+        self.width = values.len();
+        let better = match self.best.first() {
+            None => true,
+            Some(best) => {
+                best.is_null() && !values[0].is_null()
+                    || order::compare(values[0], best) == Some(self.wanted)
+                    || matches!(best, Value::Real(number) if number.is_nan())
+                        && !values[0].is_null()
+                        && !matches!(values[0], Value::Real(number) if number.is_nan())
+            }
+        };
+        if better {
+            self.best = values.iter().map(|value| (*value).clone()).collect();
+        }
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.best)
+    }
+}
+
+#[derive(Default)]
+pub struct AnyRow(Option<Vec<Value>>);
+
+impl Accumulator for AnyRow {
+    fn add(&mut self, values: &[&Value]) {
+        // A later row that has a value is as good as the first, and better than nothing.
+        if self
+            .0
+            .as_ref()
+            .is_none_or(|kept| kept.iter().all(Value::is_null))
+        {
+            self.0 = Some(values.iter().map(|value| (*value).clone()).collect());
+        }
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        self.0.take().unwrap_or_default()
+    }
+}
+
+/// The most elements of an array that no size is given for.
+const MAX_ELEMENTS: usize = 1_048_576;
+
+/// The size that is given at position `at`.
+fn capacity(values: &[&Value], at: usize) -> usize {
+    values
+        .get(at)
+        .and_then(|size| usize::try_from(as_long(size)?).ok())
+        .map_or(MAX_ELEMENTS, |size| size.min(MAX_ELEMENTS))
+}
+
+pub struct List {
+    size_at: usize,
+    elements: Vec<serde_json::Value>,
+}
+
+impl List {
+    pub fn new(size_at: usize) -> Self {
+        Self {
+            size_at,
+            elements: Vec::new(),
+        }
+    }
+}
+
+impl Accumulator for List {
+    fn keeps_rows(&self) -> bool {
+        true
+    }
+
+    fn add(&mut self, values: &[&Value]) {
+        if !values[0].is_null() && self.elements.len() < capacity(values, self.size_at) {
+            self.elements.push(json::from_value(values[0]));
+        }
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        vec![Value::Dynamic(Arc::new(
+            std::mem::take(&mut self.elements).into(),
+        ))]
+    }
+}
+
+pub struct Set {
+    size_at: usize,
+    elements: IndexSet<Key>,
+}
+
+impl Set {
+    pub fn new(size_at: usize) -> Self {
+        Self {
+            size_at,
+            elements: IndexSet::new(),
+        }
+    }
+}
+
+impl Accumulator for Set {
+    fn keeps_rows(&self) -> bool {
+        true
+    }
+
+    fn add(&mut self, values: &[&Value]) {
+        if !values[0].is_null() && self.elements.len() < capacity(values, self.size_at) {
+            self.elements.insert(Key(vec![values[0].clone()]));
+        }
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        let elements: Vec<_> = self
+            .elements
+            .iter()
+            .flat_map(|key| &key.0)
+            .map(json::from_value)
+            .collect();
+        vec![Value::Dynamic(Arc::new(elements.into()))]
+    }
+}
+
+#[derive(Default)]
+pub struct Bag(serde_json::Map<String, serde_json::Value>);
+
+impl Accumulator for Bag {
+    fn keeps_rows(&self) -> bool {
+        true
+    }
+
+    fn add(&mut self, values: &[&Value]) {
+        if let Value::Dynamic(json) = values[0]
+            && let Some(bag) = json.as_object()
+        {
+            self.0
+                .extend(bag.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        vec![Value::Dynamic(Arc::new(std::mem::take(&mut self.0).into()))]
+    }
+}
+
+/// Nearest rank: exact, where the service estimates.
+#[derive(Default)]
+pub struct Percentiles {
+    values: Vec<Value>,
+    ranks: Vec<f64>,
+}
+
+impl Accumulator for Percentiles {
+    fn keeps_rows(&self) -> bool {
+        true
+    }
+
+    fn add(&mut self, values: &[&Value]) {
+        if self.ranks.is_empty() {
+            self.ranks = values[1..]
+                .iter()
+                .filter_map(|rank| as_real(rank))
+                .collect();
+        }
+        if !values[0].is_null() {
+            self.values.push(values[0].clone());
+        }
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        self.values.sort_by(order::sort_order);
+        let last = self.values.len().saturating_sub(1);
+        self.ranks
+            .iter()
+            .map(|rank| {
+                let nearest = (rank / 100.0 * self.values.len() as f64).ceil() as usize;
+                let at = nearest.saturating_sub(1).min(last);
+                self.values.get(at).cloned().unwrap_or(Value::Null)
+            })
+            .collect()
+    }
+}
+
+/// Welford's running mean and sum of squares.
+pub struct Spread {
+    sample: bool,
+    root: bool,
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Spread {
+    pub fn new(sample: bool, root: bool) -> Self {
+        Self {
+            sample,
+            root,
+            count: 0.0,
+            mean: 0.0,
+            squares: 0.0,
+        }
+    }
+}
+
+impl Accumulator for Spread {
+    fn add(&mut self, values: &[&Value]) {
+        let Some(number) = as_real(values[0]) else {
+            return;
+        };
+        self.count += 1.0;
+        let delta = number - self.mean;
+        self.mean += delta / self.count;
+        self.squares += delta * (number - self.mean);
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        if self.count == 0.0 {
+            return vec![Value::Null];
+        }
+        let degrees = if self.sample {
+            self.count - 1.0
+        } else {
+            self.count
+        };
+        let variance = if degrees > 0.0 {
+            self.squares / degrees
+        } else {
+            0.0
+        };
+        vec![Value::Real(if self.root {
+            variance.sqrt()
+        } else {
+            variance
+        })]
+    }
+}
