@@ -3,9 +3,9 @@ RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release/vminsights-export
 CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 
-.PHONY: test lint unit programs deny docs
+.PHONY: test lint unit programs paging deny docs
 
-test: lint unit programs deny
+test: lint unit programs paging deny
 
 lint:
 	cargo fmt --check
@@ -20,6 +20,14 @@ programs:
 	tests/programs/install.sh
 	cargo build --release --locked
 	VMINSIGHTS_EXPORTER=$(RELEASE) cargo test --locked --features programs --test end_to_end --test packs_judged -- --nocapture
+
+# The rules, Alertmanager's configuration and mail, and the whole way of a page.
+paging:
+	tests/programs/install.sh
+	tests/rules/check.sh
+	tests/alertmanager/check.sh
+	cargo build --release --locked
+	VMINSIGHTS_EXPORTER=$(RELEASE) python3 tests/paging/pipeline_test.py
 
 deny: $(CARGO_DENY)
 	$(CARGO_DENY) check bans licenses sources

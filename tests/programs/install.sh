@@ -1,15 +1,20 @@
 #!/bin/sh
-# Installs what the tests under the feature `programs` start, where it is missing: Prometheus from
-# the system's packages, the rest into .tools/. Fails loudly: a test without its program is no test.
+# Installs what the tests with real programs start, where it is missing: Prometheus and Alertmanager
+# from the system's packages, the rest into .tools/. Fails loudly: a test without its program is no test.
 set -eu
 cd "$(dirname "$0")/../.."
 
-if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then
+missing=""
+command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="prometheus"
+command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null || missing="$missing prometheus-alertmanager"
+if [ -n "$missing" ]; then
     sudo=""
     [ "$(id -u)" = 0 ] || sudo=sudo
-    echo "installing prometheus"
+    echo "installing $missing"
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -qq
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus
+    # Unquoted: these are several packages.
+    # shellcheck disable=SC2086
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
 fi
 
 python=.tools/python/bin/python
