@@ -160,7 +160,7 @@ impl Behaviour for DyingWorkspace {
 
 #[tokio::test]
 async fn values_are_dropped_once_they_are_stale() {
-    let polled = Polled::new("stale_after: 2s\n", DyingWorkspace::default()).await;
+    let polled = Polled::new("stale_after: 2s\ntimeout: 1s\n", DyingWorkspace::default()).await;
     polled
         .until("first answer", |status| status.state == PollState::Ok)
         .await;

@@ -199,7 +199,9 @@ impl Loader {
             .as_ref()
             .and_then(|text| self.duration(file, "stale_after", text, second))
             .or(self.limits.stale_after)
-            .unwrap_or_else(|| LEAST_STALE_AFTER.max(interval * 3));
+            .unwrap_or_else(|| LEAST_STALE_AFTER.max(interval * 3))
+            // Else good values would be dropped while the next poll is still under way.
+            .max(interval + timeout);
         if kql.trim().is_empty() {
             self.problem(kql_file, None, "is empty; it holds the query");
         }

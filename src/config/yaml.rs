@@ -11,6 +11,9 @@ use super::problem::Problem;
 /// Files beyond this are no configuration.
 const MAX_BYTES: usize = 1 << 20;
 
+/// No interval or window is longer; sums of them cannot overflow.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// Reads `text` as YAML; unknown and duplicate keys are errors where `T` denies them.
 ///
 /// # Errors
@@ -55,6 +58,7 @@ pub fn line<T>(spanned: &Spanned<T>) -> Option<u32> {
 /// If `text` is none, or is shorter than `least`; the error names `key` and the rule.
 pub fn duration(key: &str, text: &str, least: Duration) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
+        Ok(duration) if duration > LONGEST => Err(format!("{key} {text:?} must be 30d or less")),
         Ok(duration) if duration >= least => Ok(duration),
         Ok(_) => Err(format!(
             "{key} {text:?} must be {} or more",

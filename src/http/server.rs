@@ -72,14 +72,12 @@ impl Server {
         metrics: SelfMetrics,
         shutdown: impl Future<Output = ()>,
     ) {
-        let mut http = auto::Builder::new(TokioExecutor::new());
+        // HTTP/1 only: Prometheus speaks no HTTP/2 without TLS, and while the version is still open, no
+        // time limit holds for a client that sends nothing.
+        let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
         http.http1()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT);
-        http.http2()
-            .timer(TokioTimer::new())
-            .keep_alive_interval(HEADER_TIMEOUT)
-            .max_concurrent_streams(16);
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let graceful = GracefulShutdown::new();
         let service = TowerToHyperService::new(router);

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Tests deploy/prometheus/: promtool's own checks and unit tests, and that rules, runbooks and metrics
-# name each other. Needs promtool and python3.
-#   tests/rules/check.sh
+# Checks the Prometheus configuration, the rules and what hangs on them. Needs promtool (or PROMTOOL) and
+# python3; runs from anywhere. METRICS names the list of metrics, docs/metrics.md unless set.
 set -eu
-cd "$(dirname "$0")/../.."
-rules=deploy/prometheus/rules
+root=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$root"
+promtool=${PROMTOOL:-promtool}
 
-promtool check rules --lint=all --lint-fatal $rules/*.yaml
-promtool check config deploy/prometheus/prometheus.yml
-promtool test rules tests/rules/*.yaml
-python3 tests/rules/names.py
+"$promtool" check config deploy/prometheus/prometheus.yml
+"$promtool" check rules --lint=all --lint-fatal deploy/prometheus/rules/*.yaml
+"$promtool" test rules tests/rules/*.yaml
+python3 tests/rules/check.py "${METRICS:-docs/metrics.md}"
