@@ -7,9 +7,11 @@
 
 mod schedule;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -70,7 +72,7 @@ impl Poller {
                 stale_at: None,
             };
             poll.publish();
-            tasks.spawn(poll.run());
+            tasks.spawn(poll.keep_running());
         }
         Self { tasks }
     }
@@ -115,10 +117,25 @@ enum Unpolled {
     Shape(#[from] ShapeError),
     #[error("a thread of ours ended early")]
     Internal(#[from] JoinError),
+    #[error("the poll itself broke off")]
+    Panic,
 }
 
 impl Poll {
-    async fn run(mut self) {
+    /// Runs for ever. A panic is a mistake of ours: it costs this poll its values, which nobody would
+    /// refresh or drop otherwise, and no other poll anything.
+    async fn keep_running(mut self) {
+        loop {
+            let ended = AssertUnwindSafe(self.run()).catch_unwind().await;
+            if ended.is_err() {
+                self.fail(&Unpolled::Panic, Duration::ZERO);
+                self.expire();
+                self.publish();
+            }
+        }
+    }
+
+    async fn run(&mut self) {
         let mut running: Option<(Instant, AbortOnDrop)> = None;
         loop {
             let ended = async {
@@ -134,6 +151,8 @@ impl Poll {
                 }
             };
             tokio::select! {
+                // A run that has ended is no overlap for the one that is due at the same moment.
+                biased;
                 result = ended => {
                     let started = running.take().map_or_else(Instant::now, |(started, _)| started);
                     self.settle(result.unwrap_or_else(|panic| Err(panic.into())), started.elapsed());
@@ -248,7 +267,7 @@ impl Poll {
                 FailureReason::Shape,
                 Some("the query's columns and the definition's labels and values must agree"),
             ),
-            Unpolled::Internal(_) => (
+            Unpolled::Internal(_) | Unpolled::Panic => (
                 FailureReason::Internal,
                 Some(
                     "this is a mistake of the exporter: please report it with the log lines before",

@@ -110,6 +110,8 @@ fn wrong_usage_ends_with_2() {
         &["serve"][..],
         &["nonsense"],
         &["demo", "--scenario=party"],
+        &["demo", "--vms=0"],
+        &["workspace", "--vms=100000000"],
         &["workspace", "--no-tls", "--web.listen-address=0.0.0.0:0"],
         &["serve", "--config.file=x", "--web.telemetry-path=/"],
     ] {

@@ -68,9 +68,13 @@ struct Polled {
 
 impl Polled {
     async fn new(settings: &str, workspace_behaves: impl Behaviour) -> Self {
+        Self::of(&catalogue(settings), workspace_behaves).await
+    }
+
+    async fn of(catalogue: &Catalogue, workspace_behaves: impl Behaviour) -> Self {
         let rig = Rig::asking(workspace_behaves).await;
         let store = Arc::default();
-        let poller = Poller::start(&catalogue(settings), &[workspace()], &rig.client(), &store);
+        let poller = Poller::start(catalogue, &[workspace()], &rig.client(), &store);
         Self {
             rig,
             store,
@@ -211,6 +215,22 @@ async fn a_poll_ends_with_its_timeout() {
             status.failures.contains_key(&FailureReason::Timeout)
         })
         .await;
+}
+
+/// A mistake of ours, made here by a length of time that no configuration can have.
+#[tokio::test]
+async fn a_poll_that_panics_drops_its_values_and_goes_on() {
+    let mut broken = catalogue("");
+    Arc::make_mut(&mut broken.queries[0]).stale_after = Duration::MAX;
+    let polled = Polled::of(&broken, |_: &Seen| answer("web-1", 7, "")).await;
+    let status = polled
+        .until("two panics", |status| {
+            let internal = status.failures.get(&FailureReason::Internal);
+            internal.is_some_and(|count| *count >= 2)
+        })
+        .await;
+    assert_eq!(status.state, PollState::Stale);
+    assert_eq!(polled.data(), [] as [String; 0]);
 }
 
 /// Asks everybody to come back in two minutes.

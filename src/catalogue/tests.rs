@@ -101,6 +101,13 @@ fn a_users_definition_has_the_documented_defaults() {
 }
 
 #[test]
+fn values_never_grow_stale_before_the_next_poll_can_have_ended() {
+    let yaml = format!("stale_after: 1s\ntimeout: 20s\n{YAML}");
+    let catalogue = load(&[], &[("mine.yaml", &yaml), ("mine.kql", KQL)]).unwrap();
+    assert_eq!(catalogue.queries[0].stale_after, Duration::from_secs(50));
+}
+
+#[test]
 fn a_window_is_a_let_on_a_line_of_its_own_that_positions_do_not_count() {
     let yaml = format!("window: 15m\n{YAML}");
     let kql =

@@ -21,7 +21,7 @@ pub struct DemoArguments {
     #[arg(long, default_value_t = Scenario::Mixed, value_parser = super::workspace::scenario)]
     scenario: Scenario,
     /// How many VMs it has.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 12, value_parser = super::workspace::vms)]
     vms: usize,
     /// How long a minute takes in the simulated workspace. 1s makes an hour pass in a minute.
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = super::workspace::pace)]

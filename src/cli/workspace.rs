@@ -27,7 +27,7 @@ pub struct WorkspaceArguments {
     #[arg(long, value_name = "NAME", value_parser = scenario)]
     scenario: Option<Scenario>,
     /// How many VMs a scenario has.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 12, value_parser = super::workspace::vms)]
     vms: usize,
     /// The same seed gives the same fleet and the same events.
     #[arg(long, default_value_t = 1)]
@@ -52,6 +52,12 @@ pub fn scenario(name: &str) -> Result<Scenario, String> {
         let names: Vec<String> = Scenario::ALL.iter().map(Scenario::to_string).collect();
         format!("the scenarios are {}", names.join(", "))
     })
+}
+
+/// As many as one machine can simulate.
+pub fn vms(text: &str) -> Result<usize, String> {
+    let vms = text.parse().ok().filter(|vms| (1..=20_000).contains(vms));
+    vms.ok_or_else(|| "a fleet has 1 to 20000 VMs".into())
 }
 
 pub fn pace(text: &str) -> Result<Pace, String> {

@@ -139,15 +139,23 @@ impl Reader<'_> {
             Ok(url)
                 if url.scheme() == "https"
                     && url.has_host()
+                    && url.username().is_empty()
+                    && url.password().is_none()
+                    && url.fragment().is_none()
                     && url.path() == "/"
                     && url.query().is_none() =>
             {
                 url
             }
             _ => {
+                // What stands before an @ may be a password.
+                let value = if text.value.contains('@') {
+                    "…@…"
+                } else {
+                    &text.value
+                };
                 let rule = format!(
-                    "{key} {:?} must be an https URL without a path, such as {otherwise}",
-                    text.value
+                    "{key} {value:?} must be an https URL without a user or path, such as {otherwise}"
                 );
                 self.problem(yaml::line(text), rule);
                 otherwise.clone()

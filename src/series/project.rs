@@ -212,15 +212,18 @@ fn bounded(
             *known = before.contains(set);
         }
     }
+    let gathers = metric.gathers_overflow();
     let mut room = metric
         .max_series
         .saturating_sub(known.iter().filter(|known| **known).count());
     let mut overflow: Option<f64> = None;
     for ((set, value), known) in samples.into_iter().zip(known) {
-        if known || room > 0 {
+        // A row that bears the gathering series' own labels goes into it: no label set comes twice.
+        let is_gathered = !fits && gathers && sets.values(set).all(|value| value == OVERFLOW);
+        if !is_gathered && (known || room > 0) {
             room -= usize::from(!known);
             list.push(std::iter::once(workspace).chain(sets.values(set)), value);
-        } else if let (true, Some(how)) = (metric.gathers_overflow(), metric.combine) {
+        } else if let (true, Some(how)) = (gathers, metric.combine) {
             overflow = Some(overflow.map_or(value, |before| combine(how, before, value)));
             issues.add(RowIssue::OverflowGathered, 1);
         } else {

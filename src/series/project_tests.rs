@@ -161,6 +161,21 @@ fn what_does_not_fit_is_gathered_and_counted() {
 }
 
 #[test]
+fn a_row_that_calls_itself_overflow_is_gathered_with_the_others() {
+    let rows = table(&[
+        ("overflow", "overflow", Cell::Long(1)),
+        ("a", "192.0.2.1", Cell::Long(2)),
+        ("z", "192.0.2.2", Cell::Long(5)),
+    ]);
+    let out = project(&mapping(Some(Combine::Sum), 1), &rows, "w", &[]).unwrap();
+    assert_eq!(
+        lines(&out.families[0]),
+        ["w|a|192.0.2.1 = 2", "w|overflow|overflow = 6"]
+    );
+    assert_eq!(out.issues.get(RowIssue::OverflowGathered), 2);
+}
+
+#[test]
 fn shares_never_go_into_overflow() {
     let rows = [
         ("a", "", Cell::Long(1)),
