@@ -30,10 +30,10 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def rewritten(config, secrets, smtp_port, http_port):
-    """The shipped configuration, made fast and local. This is all that differs from what is shipped:
+def rewritten(config, secrets, smtp_port, http_port, hurried):
+    """The shipped configuration, made local and, if hurried, fast. This is all that differs from what is shipped:
 
-    - group_wait 1 s, group_interval 2 s; repeat_interval 1 h, so that no reminder blurs a count
+    - if hurried: group_wait 1 s, group_interval 2 s; repeat_interval 1 h, so that no reminder blurs a count
     - mail server, PagerDuty and webhook: the sinks; no TLS to the mail server, which the sink lacks
     - the folder of the secrets
     - the templates' path, since the rewritten file lies elsewhere
@@ -41,10 +41,13 @@ def rewritten(config, secrets, smtp_port, http_port):
     Slack's address is a secret, so the sink's stands in its file.
     """
     sink = f"http://127.0.0.1:{http_port}"
-    for pattern, replacement in [
+    hurry = [
         (r"group_wait: \w+", "group_wait: 1s"),
         (r"group_interval: \w+", "group_interval: 2s"),
         (r"repeat_interval: \w+", "repeat_interval: 1h"),
+    ]
+    for pattern, replacement in [
+        *(hurry if hurried else []),
         (r"smtp_smarthost: \S+", f"smtp_smarthost: 127.0.0.1:{smtp_port}"),
         (r"smtp_require_tls: true", "smtp_require_tls: false"),
         (r"pagerduty_url: \S+", f"pagerduty_url: {sink}/pagerduty"),
@@ -65,7 +68,7 @@ def rewritten(config, secrets, smtp_port, http_port):
 
 
 class Rig:
-    def __init__(self, folder):
+    def __init__(self, folder, hurried=True):
         self.smtp, self.http = sinks.smtp_sink(), sinks.http_sink()
         secrets = folder / "secrets"
         secrets.mkdir()
@@ -76,6 +79,7 @@ class Rig:
                 secrets,
                 self.smtp.server_address[1],
                 self.http.server_address[1],
+                hurried,
             )
         )
         self.url = f"http://127.0.0.1:{free_port()}"

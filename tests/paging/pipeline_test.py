@@ -10,6 +10,10 @@ An hour of life has to pass in a minute, so a minute is made a second everywhere
 - Prometheus: scrape and evaluation every 250 ms in place of 15 s, the look-back with them
 - Alertmanager: what tests/alertmanager/rig.py says it rewrites
 Timeouts of requests stay as they are. Needs VMINSIGHTS_EXPORTER to name the release binary.
+
+PAGING_SCALE=1 runs at life's own pace with the shipped intervals and group_wait, to measure with (the test of
+the attack takes an hour then):
+    PAGING_SCALE=1 python3 tests/paging/pipeline_test.py PipelineTest.test_an_attack_pages_soon_and_ends_once
 """
 
 import datetime
@@ -30,7 +34,8 @@ sys.path.insert(0, str(ROOT / "tests" / "alertmanager"))
 
 from rig import Rig, free_port, program  # noqa: E402
 
-SCALE = 60
+SCALE = int(os.environ.get("PAGING_SCALE", 60))
+MINUTE = 60 / SCALE  # how many seconds a simulated minute takes
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 MAILBOX = "security@example.com"
 
@@ -64,7 +69,7 @@ class Pipeline:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.children = []
-        self.rig = Rig(self.folder)
+        self.rig = Rig(self.folder, hurried=SCALE > 1)
 
     def begin(self, scenario, rows=(), age=0):
         """`age`: how long the workspace lives before anybody looks at it, in seconds."""
@@ -75,7 +80,7 @@ class Pipeline:
         ca = self.folder / "ca.pem"
         workspace = self.start(
             "workspace", os.environ["VMINSIGHTS_EXPORTER"], "workspace", "--web.listen-address=127.0.0.1:0",
-            f"--data={data}", f"--scenario={scenario}", f"--row-interval={60 / SCALE:g}s", f"--ca-file={ca}",
+            f"--data={data}", f"--scenario={scenario}", f"--row-interval={MINUTE:g}s", f"--ca-file={ca}",
         )
         self.access = json.loads(workspace.stdout.readline())
         time.sleep(age)
@@ -88,7 +93,7 @@ class Pipeline:
         self.start(
             "prometheus", program("prometheus"), f"--config.file={self.prometheus_configuration()}",
             f"--storage.tsdb.path={self.folder / 'tsdb'}", f"--web.listen-address={self.prometheus.removeprefix('http://')}",
-            "--query.lookback-delta=5s",
+            f"--query.lookback-delta={300 if SCALE == 1 else 5}s",
         )
 
     def start(self, name, *arguments):
@@ -115,7 +120,7 @@ class Pipeline:
 workspaces: [{{id: {self.access['workspace_id']}, name: prod}}]
 packs: []
 queries_dir: queries
-limits: {{stale_after: 5s}}
+limits: {{stale_after: {300 / SCALE:g}s}}
 """
         )
         return config
@@ -126,9 +131,12 @@ limits: {{stale_after: 5s}}
         for file in (ROOT / "deploy" / "prometheus" / "rules").glob("*.yaml"):
             (rules / file.name).write_text(scaled_rules(file.read_text()))
         shipped = (ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text()
-        for pattern, replacement in [
+        hurry = [
             (r"(scrape_interval|evaluation_interval): 15s", r"\1: 250ms"),
             (r"scrape_timeout: 10s", "scrape_timeout: 250ms"),
+        ]
+        for pattern, replacement in [
+            *(hurry if SCALE > 1 else []),
             (r"127\.0\.0\.1:9093", self.rig.url.removeprefix("http://")),
             (r"127\.0\.0\.1:10048", f"127.0.0.1:{self.exporter_port}"),
         ]:
@@ -182,32 +190,38 @@ class PipelineTest(unittest.TestCase):
     def test_an_attack_pages_soon_and_ends_once(self):
         # The attack lasts 10 simulated minutes; one of its rows is 40 of them late.
         begins = time.time() + 15
-        rows = [connection("PAY-01", "198.51.100.77", "C2", "outbound", begins + at) for at in range(10)]
-        rows.append(connection("PAY-02", "203.0.113.200", "Botnet", "inbound", begins + 5, begins + 5 - 40))
+        rows = [
+            connection("PAY-01", "198.51.100.77", "C2", "outbound", begins + at * MINUTE) for at in range(10)
+        ]
+        late = begins + 5 * MINUTE
+        rows.append(connection("PAY-02", "203.0.113.200", "Botnet", "inbound", late, late - 40 * MINUTE))
         pipeline = self.pipeline("calm", rows)
         self.assertLess(time.time(), begins - 5, "the programs took too long to start")
         rig = pipeline.rig
 
-        rig.until("the attack's mail", lambda: rig.mails(MAILBOX, "C2"), 40)
+        # Poll interval, scrape, two evaluations, group_wait; the rest is for the machine.
+        longest = MINUTE + (0.75 + 1 if SCALE > 1 else 15 + 30 + 10) + 5
+        rig.until("the attack's mail", lambda: rig.mails(MAILBOX, "C2"), 15 + longest + 10)
         latency = time.time() - begins
-        # Poll 1 s, scrape and two evaluations 0.75 s, group_wait 1 s; the rest is for the machine.
-        print(f"row queryable -> mail: {latency:.1f} s at a minute a second", flush=True)
-        self.assertLess(latency, 8)
+        print(f"row queryable -> mail: {latency:.1f} s; a minute takes {MINUTE:g} s", flush=True)
+        self.assertLess(latency, longest)
         mail = rig.mails(MAILBOX, "C2")[0]
         self.assertIn("pay-01", mail["Subject"])
         text = mail.get_body(("plain",)).get_content()
         for word in ["198.51.100.77", "C2", "pay-01", "outbound"]:
             self.assertIn(word, text)
-        late = rig.until("the page for the late row", lambda: pipeline.events("ThreatConnectionInbound"), 20)
-        self.assertEqual(late[0][1]["labels"]["vm"], "pay-02")
+        inbound = rig.until("the page for the late row", lambda: pipeline.events("ThreatConnectionInbound"), 20 * MINUTE)
+        self.assertEqual(inbound[0][1]["labels"]["vm"], "pay-02")
+        print(f"late row queryable -> page: {time.time() - late:.1f} s", flush=True)
 
         ended = rig.until(
             "the attack's end",
             lambda: [e for e in pipeline.events("ThreatConnectionOutbound") if e[0] == "resolved"],
-            120,
+            120 * MINUTE,
         )
         # 10 minutes of attack, 15 of window, 30 of keep_firing_for; not before.
-        self.assertGreater(time.time() - begins, 9 + 15 + 30 - 2)
+        self.assertGreater(time.time() - begins, (9 + 15 + 30 - 2) * MINUTE)
+        print(f"last row -> told that it is over: {(time.time() - begins) / MINUTE - 9:.1f} minutes", flush=True)
         self.assertEqual(ended[0][1]["annotations"]["blind"], "", "it is over, and we can see that it is")
         time.sleep(5)
         ended = [e for e in pipeline.events("ThreatConnectionOutbound") if e[0] == "resolved"]
