@@ -62,7 +62,11 @@ impl Poller {
                     query: query.name.as_str().into(),
                     workspace: workspace.name.clone(),
                 },
-                status: PollStatus::new(query.interval, timestamp(schedule.next())),
+                status: PollStatus::new(
+                    Timestamp::now(),
+                    query.interval,
+                    timestamp(schedule.next()),
+                ),
                 query: query.clone(),
                 workspace: workspace.clone(),
                 client: client.clone(),
@@ -222,6 +226,7 @@ impl Poll {
                 .is_none_or(|success| failure.at > success)
         });
         let had_issues = self.status.last_issues.total() > 0;
+        let at = Timestamp::now();
         self.store.publish(&self.key, |current| {
             let mut blocks = Vec::with_capacity(families.len());
             for mut family in families {
@@ -230,10 +235,10 @@ impl Poll {
                 let (series, dropped) = family.series.without(&rivals);
                 issues.add(RowIssue::Duplicate, dropped as u64);
                 family.series = series;
-                blocks.push(Arc::new(Block::new(family)));
+                blocks.push(Arc::new(Block::new(family, at)));
             }
             self.status.succeed(Success {
-                at: Timestamp::now(),
+                at,
                 duration,
                 rows: polled.rows,
                 series: blocks.iter().map(|block| block.series().len() as u64).sum(),
@@ -243,6 +248,7 @@ impl Poll {
             Contribution {
                 blocks: self.blocks.clone(),
                 status: self.status.clone(),
+                at,
             }
         });
         self.stale_at = Some(Instant::now() + self.query.stale_after);
@@ -320,6 +326,7 @@ impl Poll {
         self.store.publish(&self.key, |_| Contribution {
             blocks: self.blocks.clone(),
             status: self.status.clone(),
+            at: Timestamp::now(),
         });
     }
 }

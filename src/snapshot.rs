@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use jiff::Timestamp;
 
 pub use status::{Failure, OwnFamily, POLL_FAMILIES, PollState, PollStatus, Success};
 
@@ -30,14 +31,17 @@ pub struct PollKey {
 pub struct Block {
     header: FamilyHeader,
     series: SeriesList,
+    at: Timestamp,
     text: OnceLock<Bytes>,
 }
 
 impl Block {
-    pub fn new(family: Family) -> Self {
+    /// `at`: when its values became known here.
+    pub fn new(family: Family, at: Timestamp) -> Self {
         Self {
             header: family.header,
             series: family.series,
+            at,
             text: OnceLock::new(),
         }
     }
@@ -48,6 +52,11 @@ impl Block {
 
     pub fn series(&self) -> &SeriesList {
         &self.series
+    }
+
+    /// When its values became known here: the answer's arrival, or the poll's last change.
+    pub fn at(&self) -> Timestamp {
+        self.at
     }
 
     fn text(&self) -> Bytes {
@@ -82,12 +91,21 @@ pub struct Contribution {
     /// The workspace's data; the families of the poll itself are made from the status.
     pub blocks: Vec<Arc<Block>>,
     pub status: PollStatus,
+    /// When this is published.
+    pub at: Timestamp,
 }
 
 impl Snapshot {
     /// The polls and how they stand, by query and workspace.
     pub fn polls(&self) -> impl Iterator<Item = (&PollKey, &PollStatus)> {
         self.polls.iter().map(|(key, status)| (key, &**status))
+    }
+
+    /// The families by name, each as its blocks by query and workspace. A block may have no series.
+    pub fn families(&self) -> impl Iterator<Item = impl Iterator<Item = (&PollKey, &Block)>> {
+        self.families
+            .values()
+            .map(|blocks| blocks.iter().map(|(key, block)| (key, &**block)))
     }
 
     /// The series of this family that other queries have from the same workspace.
@@ -129,7 +147,9 @@ impl Snapshot {
             blocks.remove(key);
         }
         let own = contribution.status.families(key);
-        let own = own.into_iter().map(|family| Arc::new(Block::new(family)));
+        let own = own
+            .into_iter()
+            .map(|family| Arc::new(Block::new(family, contribution.at)));
         for block in contribution.blocks.into_iter().chain(own) {
             families
                 .entry(block.header.name.clone())

@@ -3,17 +3,21 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use prometheus::proto;
 
 use crate::series::{Family, FamilyHeader, LabelName, MetricType, SeriesList};
 
 /// Turns gathered counters and gauges into families. Other types, and names that Prometheus would
-/// refuse, are left out: the registry's own metrics have neither.
-pub fn families_of(gathered: &[proto::MetricFamily]) -> Vec<Family> {
-    gathered.iter().filter_map(family_of).collect()
+/// refuse, are left out: the registry's own metrics have neither. Its counters have counted since `began`.
+pub fn families_of(gathered: &[proto::MetricFamily], began: Timestamp) -> Vec<Family> {
+    let families = gathered.iter();
+    families
+        .filter_map(|family| family_of(family, began))
+        .collect()
 }
 
-fn family_of(gathered: &proto::MetricFamily) -> Option<Family> {
+fn family_of(gathered: &proto::MetricFamily, began: Timestamp) -> Option<Family> {
     let kind = match gathered.get_field_type() {
         proto::MetricType::COUNTER => MetricType::Counter,
         proto::MetricType::GAUGE => MetricType::Gauge,
@@ -28,11 +32,13 @@ fn family_of(gathered: &proto::MetricFamily) -> Option<Family> {
         .collect::<Option<_>>()?;
     let mut series = SeriesList::new(names);
     for metric in gathered.get_metric() {
-        let value = match kind {
-            MetricType::Counter => metric.get_counter().get_value(),
-            MetricType::Gauge => metric.get_gauge().get_value(),
-        };
-        series.push(metric.get_label().iter().map(|label| label.value()), value);
+        let labels = metric.get_label().iter().map(|label| label.value());
+        match kind {
+            MetricType::Counter => {
+                series.push_counter(labels, metric.get_counter().get_value(), began);
+            }
+            MetricType::Gauge => series.push(labels, metric.get_gauge().get_value()),
+        }
     }
     Some(Family {
         header: FamilyHeader {
@@ -55,7 +61,7 @@ mod tests {
         let metrics = SelfMetrics::new().unwrap();
         metrics.count_http_request("metrics", 200);
         let gathered = metrics.gather();
-        let families = families_of(&gathered);
+        let families = families_of(&gathered, metrics.began());
         assert_eq!(families.len(), gathered.len());
         let mut page = Vec::new();
         text::encode_families(&families, &mut page);

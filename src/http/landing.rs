@@ -147,7 +147,8 @@ mod tests {
             query: "disks".into(),
             workspace: "<script>alert('x')</script>".into(),
         };
-        let mut status = PollStatus::new(Duration::from_secs(60), second(1_000_060));
+        let mut status =
+            PollStatus::new(second(999_000), Duration::from_secs(60), second(1_000_060));
         status.succeed(Success {
             at: second(1_000_000),
             duration: Duration::from_millis(1234),
@@ -165,6 +166,7 @@ mod tests {
         store.publish(&key, |_| Contribution {
             blocks: vec![],
             status,
+            at: second(1_000_030),
         });
         let names = ["<script>alert('x')</script>".into()];
         let html = render(&store.current(), "/metrics", &names, second(1_000_090));

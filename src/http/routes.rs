@@ -46,7 +46,8 @@ async fn page(State(site): State<Site>) -> Response {
     let snapshot = site.store.current();
     let page = snapshot.page();
     let mut own = Vec::with_capacity(4096);
-    text::encode_families(&families_of(&site.metrics.gather()), &mut own);
+    let families = families_of(&site.metrics.gather(), site.metrics.began());
+    text::encode_families(&families, &mut own);
     let body = Pieces::new(page.pieces.clone(), page.bytes, own.into());
     (
         [(header::CONTENT_TYPE, text::CONTENT_TYPE)],

@@ -23,7 +23,11 @@ fn poll(query: &str, store: &Arc<SnapshotStore>) -> Poll {
             query: query.into(),
             workspace: "prod".into(),
         },
-        status: PollStatus::new(definition.interval, timestamp(schedule.next())),
+        status: PollStatus::new(
+            Timestamp::now(),
+            definition.interval,
+            timestamp(schedule.next()),
+        ),
         query: definition,
         workspace: settings.workspaces[0].clone(),
         client,

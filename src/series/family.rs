@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::mapping::MetricType;
 use super::names::{LabelName, MetricName};
 
@@ -31,6 +33,8 @@ pub struct SeriesList {
     /// Where each label value ends in `text`; as many per series as there are names.
     ends: Vec<usize>,
     values: Vec<f64>,
+    /// When each began to count; empty if none of them counts.
+    began: Vec<Timestamp>,
 }
 
 /// One series of a [`SeriesList`]: label values in the order of the names, and the sample's value.
@@ -48,6 +52,7 @@ impl SeriesList {
             text: String::new(),
             ends: Vec::new(),
             values: Vec::new(),
+            began: Vec::new(),
         }
     }
 
@@ -60,6 +65,18 @@ impl SeriesList {
             self.ends.push(self.text.len());
         }
         self.values.push(value);
+    }
+
+    /// As [`SeriesList::push`], for a counter's series: it has counted since `began`. A list's series
+    /// all count, or none does.
+    pub fn push_counter<'a>(
+        &mut self,
+        labels: impl IntoIterator<Item = &'a str>,
+        value: f64,
+        began: Timestamp,
+    ) {
+        self.push(labels, value);
+        self.began.push(began);
     }
 
     pub fn names(&self) -> &[LabelName] {
@@ -92,6 +109,7 @@ impl SeriesList {
         let mut kept = Self::new(self.names.clone());
         for series in self.iter().filter(|s| !taken.contains(&s.label_set())) {
             kept.push(series.label_values(), series.value());
+            kept.began.extend(series.began());
         }
         let dropped = self.len() - kept.len();
         (kept, dropped)
@@ -101,6 +119,11 @@ impl SeriesList {
 impl<'a> Series<'a> {
     pub fn value(self) -> f64 {
         self.list.values[self.index]
+    }
+
+    /// Since when a counter has counted.
+    pub fn began(self) -> Option<Timestamp> {
+        self.list.began.get(self.index).copied()
     }
 
     /// The label values, in the order of [`SeriesList::names`].

@@ -71,6 +71,8 @@ pub struct Failure {
 /// How one poll stands.
 #[derive(Clone, Debug)]
 pub struct PollStatus {
+    /// Since when the counts below count.
+    pub began: Timestamp,
     pub interval: Duration,
     pub next_run: Timestamp,
     pub state: PollState,
@@ -92,8 +94,9 @@ pub struct PollStatus {
 
 impl PollStatus {
     /// Of a poll that has not run.
-    pub fn new(interval: Duration, next_run: Timestamp) -> Self {
+    pub fn new(began: Timestamp, interval: Duration, next_run: Timestamp) -> Self {
         Self {
+            began,
             interval,
             next_run,
             state: PollState::Pending,
@@ -163,7 +166,11 @@ impl PollStatus {
                 let names: Option<Vec<LabelName>> = names.map(|name| name.parse().ok()).collect();
                 let mut series = SeriesList::new(names.unwrap_or_default().into());
                 for (label, value) in (own.samples)(self) {
-                    series.push([&*key.query, &*key.workspace, label], value);
+                    let labels = [&*key.query, &*key.workspace, label];
+                    match own.kind {
+                        MetricType::Counter => series.push_counter(labels, value, self.began),
+                        MetricType::Gauge => series.push(labels, value),
+                    }
                 }
                 (own, series)
             })

@@ -19,14 +19,15 @@ fn block(name: &str, workspace: &str, vms: &[&str]) -> Arc<Block> {
     for vm in vms {
         series.push([workspace, vm], 1.0);
     }
-    Arc::new(Block::new(Family {
+    let family = Family {
         header: FamilyHeader {
             name: name.parse().unwrap(),
             kind: MetricType::Gauge,
             help: "Help.".into(),
         },
         series,
-    }))
+    };
+    Arc::new(Block::new(family, second(1000)))
 }
 
 fn second(second: i64) -> Timestamp {
@@ -34,7 +35,7 @@ fn second(second: i64) -> Timestamp {
 }
 
 fn pending() -> PollStatus {
-    PollStatus::new(Duration::from_secs(60), second(1000))
+    PollStatus::new(second(900), Duration::from_secs(60), second(1000))
 }
 
 fn text(snapshot: &Snapshot) -> String {
@@ -55,6 +56,7 @@ fn a_family_fed_by_two_polls_is_on_the_page_once() {
         store.publish(&key(query, workspace), |_| Contribution {
             blocks: vec![block("x_up", workspace, &[vm])],
             status: pending(),
+            at: second(1000),
         });
     }
     let page = text(&store.current());
@@ -75,6 +77,7 @@ fn a_publication_replaces_its_own_blocks_and_shares_the_others() {
         store.publish(&key(query, "prod"), |_| Contribution {
             blocks: vec![block(&format!("{query}_up"), "prod", &[query])],
             status: pending(),
+            at: second(1000),
         });
     }
     let before = store.current();
@@ -89,6 +92,7 @@ fn a_publication_replaces_its_own_blocks_and_shares_the_others() {
     store.publish(&key("a", "prod"), |_| Contribution {
         blocks: vec![],
         status: pending(),
+        at: second(1000),
     });
     let after = store.current();
     assert_eq!(piece_of(&after, "a_up{"), None, "what vanished is gone");
@@ -111,6 +115,7 @@ fn rivals_are_other_queries_of_the_same_workspace() {
         store.publish(&key(query, workspace), |_| Contribution {
             blocks: vec![block("x_up", workspace, &[query])],
             status: pending(),
+            at: second(1000),
         });
     }
     let snapshot = store.current();
@@ -175,10 +180,24 @@ fn the_families_of_a_poll_that_has_seen_it_all() {
     let mut status = pending();
     status.succeed(success(900, 3));
     status.fail(failure(960, FailureReason::Throttled));
+    let families = status.families(&key("disks", "prod"));
+    for family in &families {
+        let began = family
+            .series
+            .iter()
+            .all(|one| one.began() == Some(second(900)));
+        assert_eq!(
+            began,
+            family.header.kind == MetricType::Counter,
+            "{}",
+            family.header.name
+        );
+    }
     let store = SnapshotStore::default();
     store.publish(&key("disks", "prod"), |_| Contribution {
         blocks: vec![],
         status,
+        at: second(1000),
     });
     insta::assert_snapshot!(text(&store.current()));
 }
@@ -189,6 +208,7 @@ fn a_poll_that_has_not_run_says_nothing_that_it_does_not_know() {
     store.publish(&key("disks", "prod"), |_| Contribution {
         blocks: vec![],
         status: pending(),
+        at: second(1000),
     });
     let page = text(&store.current());
     for absent in [

@@ -1,5 +1,6 @@
 //! The exporter's own counters, in a registry of the `prometheus` crate.
 
+use jiff::Timestamp;
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntCounter, IntCounterVec, Opts, Registry};
@@ -10,6 +11,7 @@ use super::FailureReason;
 #[derive(Clone, Debug)]
 pub struct SelfMetrics {
     registry: Registry,
+    began: Timestamp,
     api_requests: IntCounterVec,
     http_requests: IntCounterVec,
     http_connections_refused: IntCounter,
@@ -27,6 +29,7 @@ impl SelfMetrics {
     pub fn new() -> prometheus::Result<Self> {
         let metrics = Self {
             registry: Registry::new(),
+            began: Timestamp::now(),
             api_requests: IntCounterVec::new(
                 Opts::new(
                     "vminsights_exporter_api_requests_total",
@@ -77,6 +80,11 @@ impl SelfMetrics {
 
     fn register(&self, collector: &(impl Collector + Clone + 'static)) -> prometheus::Result<()> {
         self.registry.register(Box::new(collector.clone()))
+    }
+
+    /// Since when the counters count.
+    pub fn began(&self) -> Timestamp {
+        self.began
     }
 
     /// The families as they stand now, sorted by name.
