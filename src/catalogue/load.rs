@@ -10,7 +10,7 @@ use serde_saphyr::Spanned;
 use super::check::{self, Verdict};
 use super::definition::{QueryDefinition, QueryName};
 use super::{Catalogue, packs, raw};
-use crate::config::{Limits, Problem, Problems, Settings, yaml};
+use crate::config::{self, Limits, Problem, Problems, Settings, yaml};
 use crate::series::{LabelMapping, LabelName, Mapping, MetricMapping, MetricType};
 
 /// Without `timeout`: as long as most queries need ten times over.
@@ -21,8 +21,6 @@ const LEAST_STALE_AFTER: Duration = Duration::from_secs(300);
 /// For families with a `remote_ip` label, of which an attack makes as many as it likes.
 const MAX_SERIES_BY_REMOTE_IP: usize = 10_000;
 const MAX_SERIES: usize = 200_000;
-/// A query file beyond this is a mistake.
-const MAX_FILE_BYTES: u64 = 1 << 20;
 
 impl Catalogue {
     /// Reads the packs and the folder that the settings name, and checks everything that can be
@@ -348,13 +346,7 @@ fn read_folder(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, String>> {
         let named = |error: std::io::Error| {
             std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         };
-        let size = std::fs::metadata(&path).map_err(named)?.len();
-        if size > MAX_FILE_BYTES {
-            return Err(named(std::io::Error::other(format!(
-                "is {size} bytes long; at most {MAX_FILE_BYTES} are read"
-            ))));
-        }
-        let text = std::fs::read_to_string(&path).map_err(named)?;
+        let text = config::read_text(&path).map_err(named)?;
         files.insert(path, text);
     }
     Ok(files)

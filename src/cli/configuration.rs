@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use crate::catalogue::Catalogue;
-use crate::config::{Problem, Problems, Settings};
+use crate::config::{self, Problem, Problems, Settings};
 
 /// Reads the configuration and the definitions that it names, and judges all of it without Azure.
 ///
 /// # Errors
 /// Every problem of every file at once.
 pub fn load(file: &Path) -> Result<(Settings, Catalogue), Problems> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Problems(vec![Problem::new(file, None, error)]))?;
+    let text =
+        config::read_text(file).map_err(|error| Problems(vec![Problem::new(file, None, error)]))?;
     let (settings, mut problems) =
         Settings::read(file, &text).map_err(|problem| Problems(vec![problem]))?;
     match Catalogue::load(&settings, file) {

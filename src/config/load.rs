@@ -23,7 +23,7 @@ impl Settings {
     /// # Errors
     /// All problems at once, each with its line.
     pub fn load(file: &Path) -> Result<Self, Problems> {
-        let text = std::fs::read_to_string(file)
+        let text = super::read_text(file)
             .map_err(|error| Problems(vec![Problem::new(file, None, error)]))?;
         Self::from_yaml(file, &text)
     }

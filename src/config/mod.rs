@@ -2,6 +2,7 @@
 //!
 //! Nothing downstream checks a setting again. A mistake is a [`Problem`] with file, line and rule.
 
+mod file;
 mod load;
 mod problem;
 mod raw;
@@ -9,6 +10,7 @@ mod secret;
 mod settings;
 pub mod yaml;
 
+pub use file::read_text;
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
 pub use settings::{

@@ -8,9 +8,6 @@ use serde_saphyr::{RenderOptions, SnippetMode, Spanned};
 
 use super::problem::Problem;
 
-/// Files beyond this are no configuration.
-const MAX_BYTES: usize = 1 << 20;
-
 /// No interval or window is longer; sums of them cannot overflow.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -19,10 +16,6 @@ const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// # Errors
 /// One [`Problem`] with the line.
 pub fn from_text<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Problem> {
-    if text.len() > MAX_BYTES {
-        let rule = format!("is {} bytes long; at most {MAX_BYTES} are read", text.len());
-        return Err(Problem::new(file, None, rule));
-    }
     serde_saphyr::from_str(text).map_err(|error| {
         let line = error
             .location()
