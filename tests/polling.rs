@@ -302,7 +302,7 @@ async fn door(
         store,
         metrics: metrics.clone(),
         telemetry_path: "/metrics".into(),
-        workspaces: [workspace().name].into(),
+        about: Arc::default(),
     };
     let (stop, stopped) = oneshot::channel();
     let serving = tokio::spawn(door.serve(site.router(), metrics, async {

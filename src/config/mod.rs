@@ -3,6 +3,7 @@
 //! Nothing downstream checks a setting again. A mistake is a [`Problem`] with file, line and rule.
 
 mod load;
+mod masked;
 mod problem;
 mod raw;
 mod secret;
