@@ -25,7 +25,7 @@ const STYLE: &str = include_str!("status/style.css");
 /// What a browser may do with our answers: nothing but apply this one style, known by its hash. So the
 /// page stays one file that can be saved or mailed, and a style that slipped in would do nothing.
 pub const SECURITY_POLICY: &str = concat!(
-    "default-src 'none'; style-src 'sha256-kY5yoq+HAX8NucRLb/422M+cKUWae64kEYTKlG6KPWU='; ",
+    "default-src 'none'; style-src 'sha256-WEx7+OyFyYGVKbzbpqsLzXQOZHKt5JCi8QfOnX5mZEE='; ",
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 );
 
@@ -99,7 +99,7 @@ impl Page<'_> {
         tables::write_threats(html, &threats, now)?;
         tables::write_disks(html, &disks)?;
         html.write_str("<section>\n<h2>Queries</h2>\n")?;
-        polls::write(html, snapshot, now)?;
+        polls::write(html, snapshot, &verdict.told(), now)?;
         html.write_str("</section>\n</main>\n")?;
         self.write_about(html)
     }

@@ -1,7 +1,7 @@
 //! The state table: what is asked of which workspace, when, how long it took, what came of it. What
 //! fails comes first, and what does not fit is counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Write};
 
 use jiff::Timestamp;
@@ -22,7 +22,14 @@ const MESSAGE: usize = 200;
 type Poll<'a> = (&'a PollKey, &'a PollStatus);
 
 /// A table a workspace; with several workspaces each folds away, and those with failures are open.
-pub fn write(html: &mut String, snapshot: &Snapshot, now: Timestamp) -> fmt::Result {
+///
+/// `told`: error texts that stand on top of the page already.
+pub fn write(
+    html: &mut String,
+    snapshot: &Snapshot,
+    told: &HashSet<&str>,
+    now: Timestamp,
+) -> fmt::Result {
     let mut workspaces: BTreeMap<&str, Vec<Poll>> = BTreeMap::new();
     for (key, status) in snapshot.polls() {
         let polls = workspaces.entry(&key.workspace).or_default();
@@ -39,7 +46,7 @@ pub fn write(html: &mut String, snapshot: &Snapshot, now: Timestamp) -> fmt::Res
     for (name, polls) in workspaces {
         if single {
             writeln!(html, "<h3>Workspace {}</h3>", Escaped(name))?;
-            table(html, name, &polls, most, now)?;
+            table(html, name, &polls, most, told, now)?;
         } else {
             let ill = polls.iter().any(|(_, status)| is_trouble(status.state));
             writeln!(
@@ -49,7 +56,7 @@ pub fn write(html: &mut String, snapshot: &Snapshot, now: Timestamp) -> fmt::Res
                 Escaped(name),
                 States(&polls)
             )?;
-            table(html, name, &polls, most, now)?;
+            table(html, name, &polls, most, told, now)?;
             html.write_str("</details>\n")?;
         }
     }
@@ -91,6 +98,7 @@ fn table(
     workspace: &str,
     polls: &[Poll],
     most: usize,
+    told: &HashSet<&str>,
     now: Timestamp,
 ) -> fmt::Result {
     writeln!(
@@ -104,7 +112,7 @@ fn table(
         Escaped(workspace)
     )?;
     for (key, status) in polls.iter().take(most) {
-        row(html, key, status, now)?;
+        row(html, key, status, told, now)?;
     }
     html.write_str("</tbody></table></div>\n")?;
     match polls.get(most..) {
@@ -118,7 +126,13 @@ fn table(
     }
 }
 
-fn row(html: &mut String, key: &PollKey, status: &PollStatus, now: Timestamp) -> fmt::Result {
+fn row(
+    html: &mut String,
+    key: &PollKey,
+    status: &PollStatus,
+    told: &HashSet<&str>,
+    now: Timestamp,
+) -> fmt::Result {
     let state = status.state;
     let name = state.as_str();
     write!(
@@ -131,7 +145,7 @@ fn row(html: &mut String, key: &PollKey, status: &PollStatus, now: Timestamp) ->
         write!(html, ": {}", failure.reason)?;
     }
     write!(html, "</td><th scope=\"row\">{}", Escaped(&key.query))?;
-    if let Some(failure) = failure {
+    if let Some(failure) = failure.filter(|failure| !told.contains(&*failure.message)) {
         let message = cut(&failure.message, MESSAGE);
         write!(html, "<small>{}</small>", Escaped(&message))?;
         if let Some(hint) = &failure.hint {

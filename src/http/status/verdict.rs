@@ -1,16 +1,16 @@
 //! The answer in one line: is it well, what is wrong, and what to do about each thing that is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::{self, Write};
 
 use jiff::Timestamp;
 
 use super::escape::{Escaped, cut};
 use super::human::{Away, Count, Counted, Utc};
-use crate::snapshot::{PollKey, PollState, PollStatus, Snapshot};
+use crate::snapshot::{Failure, PollKey, PollState, PollStatus, Snapshot};
 use crate::telemetry::FailureReason;
 
-/// How many kinds of failure are told apart, and how many queries each names.
+/// How many kinds of failure are told apart, and how many workspaces, and queries of each, are named.
 const KINDS: usize = 5;
 const NAMED: usize = 12;
 /// Of an error's text.
@@ -155,6 +155,12 @@ impl<'a> Verdict<'a> {
         }
     }
 
+    /// The error texts that stand on top, with their advice: the table need not repeat them.
+    pub fn told(&self) -> HashSet<&str> {
+        let newest = self.troubles.iter().take(KINDS).filter_map(Trouble::newest);
+        newest.map(|failure| failure.message.as_str()).collect()
+    }
+
     pub fn write(&self, html: &mut String, now: Timestamp) -> fmt::Result {
         let (class, mark) = self.level.class_and_mark();
         write!(
@@ -191,6 +197,14 @@ impl Trouble<'_> {
         self.reason.map_or("no answer", FailureReason::as_str)
     }
 
+    fn newest(&self) -> Option<&Failure> {
+        let failures = self
+            .polls
+            .iter()
+            .filter_map(|(_, s)| s.last_failure.as_ref());
+        failures.max_by_key(|failure| failure.at)
+    }
+
     fn write(&self, html: &mut String, now: Timestamp) -> fmt::Result {
         writeln!(
             html,
@@ -210,32 +224,55 @@ impl Trouble<'_> {
         if let Some(failure) = failures.max_by_key(|failure| failure.at) {
             writeln!(
                 html,
-                "<p class=\"error\">{}</p>\n<p><small>{} {} UTC</small></p>",
+                "<p class=\"error\">{}</p>\n<p>Last failed {} ({} UTC).</p>",
                 Escaped(&cut(&failure.message, MESSAGE)),
                 Away(failure.at, now),
                 Utc(failure.at, now)
             )?;
         }
-        html.write_str("<ul>")?;
-        for (key, status) in self.polls.iter().take(NAMED) {
-            write!(
+        let last = self.polls.iter().filter_map(|(_, s)| s.last_success).max();
+        match last {
+            Some(at) => writeln!(
                 html,
-                "<li><b>{}</b> of {}: {}, ",
-                Escaped(&key.query),
-                Escaped(&key.workspace),
-                status.state.as_str()
-            )?;
-            match status.last_success {
-                Some(at) => write!(html, "last answer {}", Away(at, now))?,
-                None => html.write_str("never answered")?,
-            }
-            html.write_str("</li>")?;
+                "<p>Last answer to one of these: {} ({} UTC).</p>",
+                Away(at, now),
+                Utc(at, now)
+            )?,
+            None => writeln!(html, "<p>None of these was ever answered.</p>")?,
         }
-        if let Some(more) = self.polls.len().checked_sub(NAMED).filter(|n| *n > 0) {
-            write!(html, "<li>and {} more</li>", Count(more as u64))?;
+        self.write_polls(html)
+    }
+
+    /// Which queries of which workspaces.
+    fn write_polls(&self, html: &mut String) -> fmt::Result {
+        let mut workspaces: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (key, _) in &self.polls {
+            let queries = workspaces.entry(&key.workspace).or_default();
+            queries.push(&key.query);
+        }
+        html.write_str("<ul>")?;
+        for (workspace, queries) in workspaces.iter().take(NAMED) {
+            write!(html, "<li>Workspace <b>{}</b>: ", Escaped(workspace))?;
+            let named: Vec<&str> = queries.iter().take(NAMED).copied().collect();
+            write!(html, "{}", Escaped(&named.join(", ")))?;
+            if let Some(more) = more(queries.len()) {
+                write!(html, " and {} more", Count(more))?;
+            }
+            html.write_str("</li>\n")?;
+        }
+        if let Some(more) = more(workspaces.len()) {
+            writeln!(html, "<li>and {} more workspaces</li>", Count(more))?;
         }
         html.write_str("</ul>\n</article>\n")
     }
+}
+
+/// How many are not named.
+fn more(count: usize) -> Option<u64> {
+    count
+        .checked_sub(NAMED)
+        .filter(|more| *more > 0)
+        .map(|more| more as u64)
 }
 
 /// The page of the documentation that says more. It has no public address, so it is named.
