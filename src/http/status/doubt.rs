@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::human::{Away, Counted, Span, between};
 use super::values::{Label, blocks};
+use super::verdict::cause;
 use crate::series::RowIssue;
 use crate::snapshot::{PollKey, PollState, Snapshot};
 
@@ -36,7 +37,7 @@ pub fn of_polls(
             let Some(status) = polls.get(&key) else {
                 continue;
             };
-            let reason = status.last_failure.as_ref().map(|failure| failure.reason);
+            let reason = cause(status).map(|failure| failure.reason);
             let reason = reason
                 .map(|reason| format!(" ({reason})"))
                 .unwrap_or_default();

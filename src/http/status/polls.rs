@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::escape::{Escaped, cut};
 use super::human::{Away, Count, Span, Utc};
-use super::verdict::is_trouble;
+use super::verdict::{cause, is_trouble};
 use crate::series::RowIssues;
 use crate::snapshot::{PollKey, PollState, PollStatus, Snapshot};
 
@@ -140,7 +140,7 @@ fn row(
         "<tr><td class=\"{name}\" data-l=\"State\">{} {name}",
         mark(state)
     )?;
-    let failure = status.last_failure.as_ref().filter(|_| is_trouble(state));
+    let failure = cause(status);
     if let Some(failure) = failure {
         write!(html, ": {}", failure.reason)?;
     }

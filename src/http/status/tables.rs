@@ -159,10 +159,19 @@ pub fn write_threats(html: &mut String, threats: &Threats, now: Timestamp) -> fm
         .collect();
     let labels = ["remote_ip", "vm", "threat_type", "resource_id", "workspace"];
     let of = |family| values_of(threats.snapshot, family, labels, &keys);
+    let most = if top.series as usize > top.first.len() {
+        format!(
+            "; the {} of {} with the most",
+            top.first.len(),
+            Count(top.series)
+        )
+    } else {
+        String::new()
+    };
     let (severities, confidences, last_seen) = (of(SEVERITY), of(CONFIDENCE), of(LAST_SEEN));
     writeln!(
         html,
-        "<p>{} in all; the {} of {} with the most:</p>\n\
+        "<p>{} in all{}:</p>\n\
          <div class=\"wide\" role=\"region\" aria-label=\"Threat connections\" tabindex=\"0\"><table>\n\
          <thead><tr><th scope=\"col\">VM</th><th scope=\"col\">Remote address</th>\
          <th scope=\"col\">Threat</th><th scope=\"col\">Direction</th>\
@@ -170,8 +179,7 @@ pub fn write_threats(html: &mut String, threats: &Threats, now: Timestamp) -> fm
          <th scope=\"col\" class=\"n\">Confidence</th><th scope=\"col\">Last seen</th>\
          <th scope=\"col\">Workspace</th></tr></thead>\n<tbody>",
         Counted(top.sum as u64, "connection", "connections"),
-        top.first.len(),
-        Count(top.series),
+        most,
     )?;
     for (index, found) in top.first.iter().enumerate() {
         let [workspace, vm, resource, ip, kind, direction] = found.labels.map(Escaped);

@@ -72,7 +72,7 @@ impl<'a> Verdict<'a> {
             leaving_out += u64::from(status.last_issues.total() > 0);
             if is_trouble(status.state) {
                 ill.insert(&key.workspace);
-                let failure = status.last_failure.as_ref();
+                let failure = cause(status);
                 let reason = failure.map(|failure| failure.reason);
                 let hint = failure.and_then(|failure| failure.hint.as_deref());
                 let trouble = troubles.entry((reason, hint)).or_insert_with(|| Trouble {
@@ -192,16 +192,22 @@ pub fn is_trouble(state: PollState) -> bool {
     matches!(state, PollState::Failed | PollState::Stale)
 }
 
+/// Why a poll is in trouble; nothing if no run has ended since its last answer.
+pub fn cause(status: &PollStatus) -> Option<&Failure> {
+    let failure = status.last_failure.as_ref()?;
+    let newer = status
+        .last_success
+        .is_none_or(|answer| failure.at >= answer);
+    (newer && is_trouble(status.state)).then_some(failure)
+}
+
 impl Trouble<'_> {
     fn reason(&self) -> &'static str {
         self.reason.map_or("no answer", FailureReason::as_str)
     }
 
     fn newest(&self) -> Option<&Failure> {
-        let failures = self
-            .polls
-            .iter()
-            .filter_map(|(_, s)| s.last_failure.as_ref());
+        let failures = self.polls.iter().filter_map(|(_, status)| cause(status));
         failures.max_by_key(|failure| failure.at)
     }
 
