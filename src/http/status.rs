@@ -25,7 +25,7 @@ const STYLE: &str = include_str!("status/style.css");
 /// What a browser may do with our answers: nothing but apply this one style, known by its hash. So the
 /// page stays one file that can be saved or mailed, and a style that slipped in would do nothing.
 pub const SECURITY_POLICY: &str = concat!(
-    "default-src 'none'; style-src 'sha256-WEx7+OyFyYGVKbzbpqsLzXQOZHKt5JCi8QfOnX5mZEE='; ",
+    "default-src 'none'; style-src 'sha256-Owf0wIOKNZe5LoMi95q6q110NFXQwd35EqbOBemiayM='; ",
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 );
 

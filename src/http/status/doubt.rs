@@ -35,6 +35,8 @@ pub fn of_polls(
                 workspace: workspace.clone(),
             };
             let Some(status) = polls.get(&key) else {
+                let doubt = format!("{query} was not asked yet");
+                doubts.entry(workspace.clone()).or_insert(doubt);
                 continue;
             };
             let reason = cause(status).map(|failure| failure.reason);

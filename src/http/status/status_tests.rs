@@ -287,6 +287,7 @@ fn no_threat_is_said_only_where_the_feed_runs_and_the_query_answers() {
             scene.feed(newest);
         }
         scene.publish("threats", threats, vec![]);
+        scene.publish("disks", answered(1, 1), vec![]);
         scene.html()
     };
     let html = case(Some(NOW - 900), answered(0, 0));

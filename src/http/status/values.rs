@@ -162,13 +162,12 @@ pub fn values_of<const N: usize>(
     for (_, block) in blocks(snapshot, family) {
         let places = labels.map(|name| Label::of(block.series(), name));
         for series in block.series().iter() {
-            let found = |set: &[&str; N]| {
-                let mut pairs = places.iter().zip(set);
-                pairs.all(|(place, value)| place.value(&series) == *value)
-            };
-            // More than one of those wanted can be equal here: they differ in another label.
+            let first = places.first().map(|place| place.value(&series));
             for (value, set) in values.iter_mut().zip(wanted) {
-                if found(set) {
+                let mut pairs = places.iter().zip(set);
+                if set.first().copied() == first
+                    && pairs.all(|(place, value)| place.value(&series) == *value)
+                {
                     *value = Some(series.value());
                 }
             }

@@ -230,7 +230,7 @@ impl Trouble<'_> {
         if let Some(failure) = failures.max_by_key(|failure| failure.at) {
             writeln!(
                 html,
-                "<p class=\"error\">{}</p>\n<p>Last failed {} ({} UTC).</p>",
+                "<p class=\"error\" tabindex=\"0\">{}</p>\n<p>Last failed {} ({} UTC).</p>",
                 Escaped(&cut(&failure.message, MESSAGE)),
                 Away(failure.at, now),
                 Utc(failure.at, now)
