@@ -15,7 +15,7 @@ impl fmt::Display for Span {
         let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
         match seconds {
             0..60 => write!(f, "{seconds} s"),
-            60..600 if seconds % 60 > 0 => write!(f, "{minutes} min {} s", seconds % 60),
+            60..600 if !seconds.is_multiple_of(60) => write!(f, "{minutes} min {} s", seconds % 60),
             60..3600 => write!(f, "{minutes} min"),
             3600..86_400 if minutes % 60 > 0 => write!(f, "{hours} h {} min", minutes % 60),
             3600..86_400 => write!(f, "{hours} h"),
@@ -70,7 +70,7 @@ impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.0.to_string();
         for (index, digit) in digits.chars().enumerate() {
-            if index > 0 && (digits.len() - index) % 3 == 0 {
+            if index > 0 && (digits.len() - index).is_multiple_of(3) {
                 f.write_str(",")?;
             }
             write!(f, "{digit}")?;
