@@ -302,7 +302,7 @@ async fn door(
         store,
         metrics: metrics.clone(),
         telemetry_path: "/metrics".into(),
-        workspaces: [workspace().name].into(),
+        about: Arc::default(),
     };
     let (stop, stopped) = oneshot::channel();
     let serving = tokio::spawn(door.serve(site.router(), metrics, async {
@@ -359,6 +359,7 @@ async fn what_the_door_does_not_have_it_refuses() {
     let (address, _stop, _serving) = door(Arc::default()).await;
     for (request, status) in [
         ("GET / HTTP/1.1", "200 OK"),
+        ("HEAD / HTTP/1.1", "200 OK"),
         ("HEAD /metrics HTTP/1.1", "200 OK"),
         ("GET /-/healthy HTTP/1.1", "200 OK"),
         ("POST /metrics HTTP/1.1", "405 Method Not Allowed"),
@@ -374,6 +375,13 @@ async fn what_the_door_does_not_have_it_refuses() {
             "{request}: {answer}"
         );
     }
+    let head = send(address, "HEAD / HTTP/1.1").await;
+    assert!(head.ends_with("\r\n\r\n"), "no body: {head}");
+    assert!(
+        head.contains("\r\ncontent-type: text/html; charset=utf-8\r\n")
+            && head.contains("\r\ncontent-security-policy: default-src 'none'; style-src 'sha256-"),
+        "{head}"
+    );
     let head = send(address, "HEAD /metrics HTTP/1.1").await;
     assert!(head.ends_with("\r\n\r\n"), "no body: {head}");
     let page = send(address, "GET /metrics HTTP/1.1").await;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::about::about;
 use super::{Failure, configuration};
 use crate::azure::LogsClient;
 use crate::catalogue::Catalogue;
@@ -90,7 +91,7 @@ impl Exporter {
             store,
             metrics: self.metrics.clone(),
             telemetry_path: self.telemetry_path,
-            workspaces: workspaces.iter().map(|w| w.name.clone()).collect(),
+            about: about(&self.settings, &self.catalogue).into(),
         };
         self.server
             .serve(site.router(), self.metrics, shutdown)

@@ -1,5 +1,6 @@
 //! The commands, one file each. Arguments become settings here, errors become exit codes.
 
+mod about;
 mod check;
 mod configuration;
 mod demo;

@@ -4,6 +4,7 @@
 
 mod file;
 mod load;
+mod masked;
 mod problem;
 mod raw;
 mod secret;

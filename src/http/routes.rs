@@ -12,7 +12,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 
 use super::body::Pieces;
-use super::landing;
+use super::status::{About, Page, SECURITY_POLICY};
 use crate::exposition::{families_of, text};
 use crate::snapshot::SnapshotStore;
 use crate::telemetry::SelfMetrics;
@@ -24,8 +24,8 @@ pub struct Site {
     pub metrics: SelfMetrics,
     /// Where the metrics are, such as `/metrics`.
     pub telemetry_path: Arc<str>,
-    /// What the landing page says the exporter publishes: the workspaces' names.
-    pub workspaces: Arc<[Arc<str>]>,
+    /// What the status page says beside the snapshot.
+    pub about: Arc<About>,
 }
 
 impl Site {
@@ -33,7 +33,7 @@ impl Site {
     pub fn router(self) -> Router {
         Router::new()
             .route(&self.telemetry_path, get(page))
-            .route("/", get(landing_page))
+            .route("/", get(status_page))
             .route("/-/healthy", get(healthy))
             .route("/-/ready", get(ready))
             .fallback(not_found)
@@ -56,14 +56,22 @@ async fn page(State(site): State<Site>) -> Response {
         .into_response()
 }
 
-async fn landing_page(State(site): State<Site>) -> Html<String> {
-    let snapshot = site.store.current();
-    Html(landing::render(
-        &snapshot,
-        &site.telemetry_path,
-        &site.workspaces,
-        Timestamp::now(),
-    ))
+/// Off the async threads: a page reads each series of the snapshot once.
+async fn status_page(State(site): State<Site>) -> Response {
+    let rendered = tokio::task::spawn_blocking(move || {
+        let page = Page {
+            snapshot: &site.store.current(),
+            about: &site.about,
+            telemetry_path: &site.telemetry_path,
+            began: site.metrics.began(),
+            now: Timestamp::now(),
+        };
+        page.html()
+    });
+    match rendered.await {
+        Ok(html) => Html(html).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 async fn healthy() -> &'static str {
@@ -107,10 +115,7 @@ async fn count(State(site): State<Site>, request: Request, next: Next) -> Respon
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CACHE_CONTROL, "no-store"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-        ),
+        (header::CONTENT_SECURITY_POLICY, SECURITY_POLICY),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

@@ -1,0 +1,226 @@
+//! The settings as a person may see them: what is meant, without a secret and without a path.
+
+use std::path::Path;
+
+use reqwest::Url;
+
+use super::settings::{
+    AzureSettings, CredentialChoice, Endpoints, Limits, SecretSource, Settings, Workspace,
+};
+
+impl Settings {
+    /// The settings as keys of the configuration file and what they mean here, in the file's order.
+    /// Where a secret is read from is said by the file's or the variable's name alone; of paths, only
+    /// the last name: a stranger may see them.
+    pub fn masked(&self) -> Vec<(String, String)> {
+        // By name, so that a new setting does not compile until somebody has thought of it here.
+        let Self {
+            azure,
+            workspaces,
+            packs,
+            queries_dir,
+            limits,
+        } = self;
+        let mut pairs = Pairs(Vec::new());
+        pairs.azure(azure);
+        pairs.workspaces(workspaces);
+        let packs: Vec<&str> = packs.iter().map(|pack| pack.value.as_str()).collect();
+        pairs.add("packs", or_none(packs.join(", ")));
+        let folder = queries_dir.as_ref().map(|folder| name(&folder.value));
+        pairs.add("queries_dir", folder.unwrap_or_else(|| "none".into()));
+        pairs.limits(limits);
+        pairs.0
+    }
+}
+
+struct Pairs(Vec<(String, String)>);
+
+impl Pairs {
+    fn add(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        self.0.push((key.into(), value.into()));
+    }
+
+    fn azure(&mut self, settings: &AzureSettings) {
+        let AzureSettings {
+            endpoints,
+            credential,
+            ca_file,
+            proxy,
+        } = settings;
+        self.add("azure.cloud", cloud(endpoints));
+        self.add("azure.cloud.logs", address(&endpoints.logs));
+        self.add("azure.cloud.audience", &*endpoints.audience);
+        self.add("azure.cloud.authority", address(&endpoints.authority));
+        let manager = address(&endpoints.resource_manager);
+        self.add("azure.cloud.resource_manager", manager);
+        self.credential(credential);
+        let ca_file = ca_file
+            .as_deref()
+            .map(|file| format!("file {}", name(file)));
+        self.add(
+            "azure.ca_file",
+            ca_file.unwrap_or_else(|| "none, the system's roots alone".into()),
+        );
+        let proxy = proxy.as_ref().map(address);
+        self.add(
+            "azure.proxy",
+            proxy.unwrap_or_else(|| "as the environment says".into()),
+        );
+    }
+
+    fn credential(&mut self, credential: &CredentialChoice) {
+        let key = "azure.credential";
+        match credential {
+            CredentialChoice::Default => {
+                self.add(key, "default (the first that the environment has)");
+            }
+            CredentialChoice::AzureCli => self.add(key, "azure_cli"),
+            CredentialChoice::WorkloadIdentity => self.add(key, "workload_identity"),
+            CredentialChoice::ManagedIdentity { client_id } => {
+                self.add(key, "managed_identity");
+                let client_id = client_id.as_deref();
+                self.add(
+                    format!("{key}.client_id"),
+                    client_id.unwrap_or("none, the system's identity"),
+                );
+            }
+            CredentialChoice::ClientSecret {
+                tenant_id,
+                client_id,
+                secret,
+            } => {
+                self.add(key, "client_secret");
+                self.add(format!("{key}.tenant_id"), &**tenant_id);
+                self.add(format!("{key}.client_id"), &**client_id);
+                let secret = match secret {
+                    SecretSource::File(file) => format!("from file {}", name(file)),
+                    SecretSource::Env(variable) => format!("from variable {variable}"),
+                };
+                self.add(format!("{key}.secret"), secret);
+            }
+        }
+    }
+
+    fn workspaces(&mut self, workspaces: &[Workspace]) {
+        for workspace in workspaces {
+            self.add(
+                format!("workspaces.{}", workspace.name),
+                workspace.id.to_string(),
+            );
+        }
+    }
+
+    fn limits(&mut self, limits: &Limits) {
+        let Limits {
+            max_series,
+            stale_after,
+        } = limits;
+        let otherwise = || "as each definition says".to_owned();
+        let series = max_series.map(|most| most.to_string());
+        self.add("limits.max_series", series.unwrap_or_else(otherwise));
+        let stale = stale_after.map(|after| humantime::format_duration(after).to_string());
+        self.add("limits.stale_after", stale.unwrap_or_else(otherwise));
+    }
+}
+
+fn cloud(endpoints: &Endpoints) -> &'static str {
+    let named = [
+        ("public", Endpoints::public()),
+        ("usgov", Endpoints::us_government()),
+        ("china", Endpoints::china()),
+    ];
+    let found = named.iter().find(|(_, known)| known == endpoints);
+    found.map_or("custom", |(name, _)| name)
+}
+
+/// Scheme, host and port: a user, a password or a query does not get out this way, whatever the
+/// rules of loading let in.
+fn address(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}"));
+    format!("{}://{host}{}", url.scheme(), port.unwrap_or_default())
+}
+
+fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+fn or_none(text: String) -> String {
+    if text.is_empty() { "none".into() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(yaml: &str) -> String {
+        let settings = Settings::from_yaml(Path::new("/etc/vm/exporter.yaml"), yaml).unwrap();
+        let pairs = settings.masked().into_iter();
+        pairs
+            .map(|(key, value)| format!("{key}: {value}\n"))
+            .collect()
+    }
+
+    const WORKSPACES: &str =
+        "workspaces: [{id: 00000000-0000-0000-0000-000000000001, name: prod}]\n";
+
+    #[test]
+    fn a_secret_s_place_is_named_and_no_folder() {
+        let text = masked(&format!(
+            "{WORKSPACES}azure:
+  credential: {{client_secret: {{tenant_id: t-1, client_id: c-1, secret_file: /run/secrets/azure}}}}
+  ca_file: corp/ca.pem
+  proxy: http://proxy.example:3128
+packs: [vm]
+queries_dir: mine
+limits: {{max_series: 500, stale_after: 10m}}
+"
+        ));
+        assert_eq!(
+            text,
+            "azure.cloud: public
+azure.cloud.logs: https://api.loganalytics.azure.com
+azure.cloud.audience: https://api.loganalytics.io
+azure.cloud.authority: https://login.microsoftonline.com
+azure.cloud.resource_manager: https://management.azure.com
+azure.credential: client_secret
+azure.credential.tenant_id: t-1
+azure.credential.client_id: c-1
+azure.credential.secret: from file azure
+azure.ca_file: file ca.pem
+azure.proxy: http://proxy.example:3128
+workspaces.prod: 00000000-0000-0000-0000-000000000001
+packs: vm
+queries_dir: mine
+limits.max_series: 500
+limits.stale_after: 10m
+"
+        );
+    }
+
+    #[test]
+    fn what_is_not_set_is_said_too() {
+        let text = masked(&format!(
+            "{WORKSPACES}azure: {{cloud: usgov, credential: {{managed_identity: {{}}}}}}\npacks: []\n"
+        ));
+        for line in [
+            "azure.cloud: usgov\n",
+            "azure.credential: managed_identity\n",
+            "azure.credential.client_id: none, the system's identity\n",
+            "azure.ca_file: none, the system's roots alone\n",
+            "azure.proxy: as the environment says\n",
+            "packs: none\n",
+            "queries_dir: none\n",
+            "limits.max_series: as each definition says\n",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_no_user_and_no_query() {
+        let url = Url::parse("http://user:hunter2@proxy.example:3128/x?token=hunter2").unwrap();
+        assert_eq!(address(&url), "http://proxy.example:3128");
+    }
+}
