@@ -15,6 +15,7 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
+use tracing::{Instrument, Span};
 
 use crate::azure::{LogsClient, QueryFailure};
 use crate::catalogue::{Catalogue, QueryDefinition};
@@ -23,7 +24,7 @@ use crate::series::{Projection, RowIssue, SeriesList, ShapeError, project};
 use crate::snapshot::{Block, Contribution, Failure, PollKey, PollStatus, SnapshotStore, Success};
 use crate::table::ResultTable;
 use crate::telemetry::events::{PollFailed, PollRecovered, RowsLeftOut, ValuesDropped};
-use crate::telemetry::{FailureReason, error_chain};
+use crate::telemetry::{FailureReason, error_chain, spans};
 use schedule::Schedule;
 
 /// From so many rows on, a table is read on a thread where it holds up no other poll.
@@ -102,7 +103,15 @@ struct Poll {
     stale_at: Option<Instant>,
 }
 
-/// What a run that is under way will bring. Dropping it gives the run up.
+/// A run that is under way. Dropping it gives it up.
+struct Run {
+    started: Instant,
+    /// The root of the run's trace; it ends when what the run brought is published.
+    span: Span,
+    task: AbortOnDrop,
+}
+
+/// What a run will bring.
 type Running = JoinHandle<Result<Polled, Unpolled>>;
 
 /// A whole answer, read.
@@ -140,11 +149,11 @@ impl Poll {
     }
 
     async fn run(&mut self) {
-        let mut running: Option<(Instant, AbortOnDrop)> = None;
+        let mut running: Option<Run> = None;
         loop {
             let ended = async {
                 match &mut running {
-                    Some((_, run)) => (&mut run.0).await,
+                    Some(run) => (&mut run.task.0).await,
                     None => std::future::pending().await,
                 }
             };
@@ -158,8 +167,11 @@ impl Poll {
                 // A run that has ended is no overlap for the one that is due at the same moment.
                 biased;
                 result = ended => {
-                    let started = running.take().map_or_else(Instant::now, |(started, _)| started);
-                    self.settle(result.unwrap_or_else(|panic| Err(panic.into())), started.elapsed());
+                    let Some(Run { started, span, .. }) = running.take() else {
+                        continue;
+                    };
+                    let result = result.unwrap_or_else(|panic| Err(panic.into()));
+                    span.in_scope(|| self.settle(result, started.elapsed()));
                 }
                 () = sleep_until(self.schedule.next()) => {
                     self.schedule.advance(Instant::now());
@@ -167,7 +179,7 @@ impl Poll {
                     if running.is_some() {
                         self.status.overlap();
                     } else {
-                        running = Some((Instant::now(), AbortOnDrop(self.ask())));
+                        running = Some(self.ask());
                     }
                     self.publish();
                 }
@@ -180,16 +192,23 @@ impl Poll {
     }
 
     /// Begins a run.
-    fn ask(&self) -> Running {
+    fn ask(&self) -> Run {
+        let span = spans::poll(&self.key.query, &self.key.workspace);
         let query = self.query.clone();
         let workspace = self.workspace.clone();
         let client = self.client.clone();
         let previous = self.blocks.clone();
-        tokio::spawn(async move {
+        let asking = async move {
             let answer = client.query(&workspace, &query.kql, query.timeout).await?;
             let unreadable_rows = answer.unreadable_rows;
             let rows = answer.table.row_count() as u64 + unreadable_rows;
-            let read = move || read(&query, &answer.table, &workspace.name, &previous);
+            let projecting = spans::project(rows);
+            let read = move || {
+                projecting.in_scope(|| {
+                    read(&query, &answer.table, &workspace.name, &previous)
+                        .inspect_err(|_| spans::failed(&projecting, FailureReason::Shape))
+                })
+            };
             let projection = if rows as usize > MANY_ROWS {
                 tokio::task::spawn_blocking(read).await??
             } else {
@@ -200,7 +219,12 @@ impl Poll {
                 unreadable_rows,
                 projection,
             })
-        })
+        };
+        Run {
+            started: Instant::now(),
+            task: AbortOnDrop(tokio::spawn(asking.instrument(span.clone()))),
+            span,
+        }
     }
 
     /// Takes in what a run brought and publishes it.
@@ -209,7 +233,7 @@ impl Poll {
             Ok(polled) => self.succeed(polled, duration),
             Err(error) => {
                 self.fail(&error, duration);
-                self.publish();
+                spans::publish().in_scope(|| self.publish());
             }
         }
     }
@@ -227,6 +251,7 @@ impl Poll {
         });
         let had_issues = self.status.last_issues.total() > 0;
         let at = Timestamp::now();
+        let publishing = spans::publish().entered();
         self.store.publish(&self.key, |current| {
             let mut blocks = Vec::with_capacity(families.len());
             for mut family in families {
@@ -251,6 +276,7 @@ impl Poll {
                 at,
             }
         });
+        drop(publishing);
         self.stale_at = Some(Instant::now() + self.query.stale_after);
         let (query, workspace) = (&*self.key.query, &*self.key.workspace);
         if failed_before {
@@ -289,6 +315,7 @@ impl Poll {
                 .postpone(Instant::now() + (*wait).min(LONGEST_WAIT));
             self.status.next_run = timestamp(self.schedule.next());
         }
+        spans::failed(&Span::current(), reason);
         let message = error_chain(error);
         PollFailed {
             query: &self.key.query,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::chain::SignIn;
@@ -22,7 +23,7 @@ use super::wire::Decoded;
 use crate::config::{AzureSettings, Workspace};
 use crate::table::ResultTable;
 use crate::telemetry::events::ApiRequest;
-use crate::telemetry::{FailureReason, SelfMetrics};
+use crate::telemetry::{FailureReason, SelfMetrics, spans};
 
 /// Azure runs five queries at a time for one identity and queues the others; one is left for the
 /// people who use that identity too.
@@ -132,8 +133,10 @@ impl Question<'_> {
             self.report(self.started, None, Some(failure.reason));
         };
         let (mut token, _slot) = self.prepare().await.inspect_err(unsent)?;
+        let mut resends = 0;
         loop {
-            let (status, outcome) = self.send(&token).await;
+            let (status, outcome) = self.send(&token, resends).await;
+            resends += 1;
             if status != Some(401) {
                 return outcome;
             }
@@ -166,12 +169,25 @@ impl Question<'_> {
     }
 
     /// Sends the query and reports the request; the status is there if an answer began.
-    async fn send(&self, token: &Token) -> (Option<u16>, Result<Answer, QueryFailure>) {
+    async fn send(
+        &self,
+        token: &Token,
+        resends: u32,
+    ) -> (Option<u16>, Result<Answer, QueryFailure>) {
         let started = Instant::now();
         let request_id = Uuid::new_v4();
         let mut status = None;
-        let outcome = self
-            .exchange(token, request_id, &mut status)
+        let url = format!(
+            "{}/v1/workspaces/{}/query",
+            self.client.address, self.workspace.id
+        );
+        let span = spans::query(&self.client.host, &url, resends);
+        let fetched = self
+            .fetch(&url, token, request_id, &mut status)
+            .instrument(span.clone())
+            .await;
+        let fetched_whole = fetched.is_ok();
+        let outcome = async { self.decode(fetched?).await }
             .await
             .map_err(|failure| {
                 let mut failure = failure.scrubbed(token.expose());
@@ -179,24 +195,29 @@ impl Question<'_> {
                 failure
             });
         let failure = outcome.as_ref().err().map(|failure| failure.reason);
+        // What is wrong with a success is its decoding's affair.
+        if let Some(reason) = failure
+            && !(fetched_whole && status.is_some_and(is_success))
+        {
+            spans::failed(&span, reason);
+        }
         self.report(started, status, failure);
         (status, outcome)
     }
 
-    async fn exchange(
+    /// Sends one request and reads what comes, to its end.
+    async fn fetch(
         &self,
+        url: &str,
         token: &Token,
         request_id: Uuid,
         status: &mut Option<u16>,
-    ) -> Result<Answer, QueryFailure> {
+    ) -> Result<Fetched, QueryFailure> {
         let client = self.client;
         let wait = self.timeout.as_secs().clamp(1, LONGEST_WAIT);
         let request = client
             .http
-            .post(format!(
-                "{}/v1/workspaces/{}/query",
-                client.address, self.workspace.id
-            ))
+            .post(url)
             .header(CONTENT_TYPE, "application/json")
             .header(AUTHORIZATION, token.header())
             // Answers are cached for two minutes, and would be new only in name.
@@ -210,7 +231,9 @@ impl Question<'_> {
             .in_time(Step::Answer, request.send())
             .await?
             .map_err(lost)?;
-        *status = Some(response.status().as_u16());
+        let code = response.status().as_u16();
+        *status = Some(code);
+        spans::answered(&Span::current(), code);
         let retry_after = response
             .headers()
             .get(RETRY_AFTER)
@@ -226,16 +249,30 @@ impl Question<'_> {
             append(&mut body, &chunk, BODY_CAP)?;
         }
 
-        let received = Timestamp::now();
-        let status = response.status().as_u16();
-        let body_bytes = body.len() as u64;
+        Ok(Fetched {
+            status: code,
+            retry_after,
+            body,
+            received: Timestamp::now(),
+        })
+    }
+
+    async fn decode(&self, fetched: Fetched) -> Result<Answer, QueryFailure> {
+        let received = fetched.received;
+        let body_bytes = fetched.body.len() as u64;
+        let span = if is_success(fetched.status) {
+            spans::decode(body_bytes)
+        } else {
+            Span::none()
+        };
         let judge = move || {
-            Reply {
-                status,
-                retry_after: retry_after.as_deref(),
-                body: &body,
-            }
-            .judge(received)
+            let reply = Reply {
+                status: fetched.status,
+                retry_after: fetched.retry_after.as_deref(),
+                body: &fetched.body,
+            };
+            span.in_scope(|| reply.judge(received))
+                .inspect_err(|failure| spans::failed(&span, failure.reason))
         };
         let Decoded {
             table,
@@ -277,6 +314,18 @@ impl Question<'_> {
         }
         .emit(&self.client.metrics);
     }
+}
+
+/// What came for one request.
+struct Fetched {
+    status: u16,
+    retry_after: Option<String>,
+    body: Vec<u8>,
+    received: Timestamp,
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
 }
 
 /// Adds to a body that may have `cap` bytes.

@@ -10,9 +10,11 @@ use futures_util::future::{BoxFuture, Shared};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::HeaderValue;
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use super::sign_in::SignInError;
 use crate::config::Secret;
+use crate::telemetry::{FailureReason, spans};
 
 /// A bearer token, ready to send.
 pub(super) struct Token {
@@ -157,7 +159,8 @@ impl TokenCache {
         }
         state.last_try = Some(now);
         let shelf = Arc::clone(&self.0);
-        let task = tokio::spawn(async move { shelf.sign_in().await });
+        let span = spans::sign_in();
+        let task = tokio::spawn(async move { shelf.sign_in().await }.instrument(span));
         let landed = task.map(|joined| {
             joined.unwrap_or_else(|_| Err(SignInError::before("sign-in", "it was broken off")))
         });
@@ -190,6 +193,7 @@ impl Shelf {
                 state.held = Some(Arc::clone(token));
             }
             Err(error) => {
+                spans::failed(&Span::current(), FailureReason::SignIn);
                 if let Some(old) = &state.held {
                     tracing::warn!(
                         %error,

@@ -14,6 +14,7 @@ use super::Failure;
 use super::exporter::{Exporter, WebArguments};
 use super::shutdown::Shutdown;
 use crate::simulator::{Access, Pace, Scenario, Simulator, SimulatorOptions};
+use crate::telemetry::Traces;
 
 #[derive(Args)]
 pub struct DemoArguments {
@@ -33,7 +34,7 @@ pub struct DemoArguments {
     web: WebArguments,
 }
 
-pub async fn run(arguments: DemoArguments) -> Result<(), Failure> {
+pub async fn run(arguments: DemoArguments, traces: Traces) -> Result<(), Failure> {
     let mut shutdown = Shutdown::listen().map_err(Failure::failed)?;
     let simulator = Simulator::start(SimulatorOptions {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -51,7 +52,7 @@ pub async fn run(arguments: DemoArguments) -> Result<(), Failure> {
         .tempdir()
         .map_err(Failure::failed)?;
     let config = write_configuration(folder.path(), simulator.access()).map_err(Failure::failed)?;
-    let exporter = Exporter::prepare(&config, &arguments.web).await?;
+    let exporter = Exporter::prepare(&config, &arguments.web, traces).await?;
     introduce(&arguments, simulator.access(), &exporter, &config);
     exporter.run(shutdown.requested()).await;
     simulator.stop().await;

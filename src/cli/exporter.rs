@@ -15,7 +15,8 @@ use crate::config::Settings;
 use crate::http::{Server, Site};
 use crate::poll::Poller;
 use crate::snapshot::SnapshotStore;
-use crate::telemetry::SelfMetrics;
+use crate::telemetry::traces::{TraceExport, TraceGuard};
+use crate::telemetry::{SelfMetrics, Traces};
 
 #[derive(Args)]
 pub struct WebArguments {
@@ -50,13 +51,22 @@ pub struct Exporter {
     metrics: SelfMetrics,
     server: Server,
     telemetry_path: Arc<str>,
+    traces: Option<TraceGuard>,
 }
 
 impl Exporter {
     /// Reads the configuration, then binds: a bad configuration binds nothing.
-    pub async fn prepare(config_file: &Path, web: &WebArguments) -> Result<Self, Failure> {
+    pub async fn prepare(
+        config_file: &Path,
+        web: &WebArguments,
+        traces: Traces,
+    ) -> Result<Self, Failure> {
         let metrics = SelfMetrics::new().map_err(Failure::failed)?;
         let (settings, catalogue, client) = checked(config_file, &metrics)?;
+        let traces = trace_export(&settings)
+            .map(|export| traces.start(export, &metrics))
+            .transpose()
+            .map_err(Failure::configuration)?;
         let server = Server::bind(web.listen_address)
             .await
             .map_err(Failure::failed)?;
@@ -67,6 +77,7 @@ impl Exporter {
             metrics,
             server,
             telemetry_path: web.telemetry_path.as_str().into(),
+            traces,
         })
     }
 
@@ -97,8 +108,16 @@ impl Exporter {
             .serve(site.router(), self.metrics, shutdown)
             .await;
         poller.stop().await;
+        if let Some(traces) = self.traces {
+            traces.stop().await;
+        }
         tracing::info!("ended");
     }
+}
+
+/// Where the configuration wants traces to go. It has no place to say so yet.
+fn trace_export(_: &Settings) -> Option<TraceExport> {
+    None
 }
 
 /// Everything that can be known of a configuration without a network. Warnings are logged.

@@ -49,13 +49,13 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     // Both reqwest and the simulated workspace take the process' provider. A second call, in tests,
     // finds it there.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    logging::start(&arguments.log);
+    let traces = logging::start(&arguments.log);
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
     runtime.block_on(async {
         match arguments.command {
-            Command::Serve(arguments) => serve::run(arguments).await,
+            Command::Serve(arguments) => serve::run(arguments, traces).await,
             Command::Check(arguments) => check::run(&arguments),
-            Command::Demo(arguments) => demo::run(arguments).await,
+            Command::Demo(arguments) => demo::run(arguments, traces).await,
             Command::Workspace(arguments) => workspace::run(arguments).await,
         }
     })

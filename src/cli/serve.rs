@@ -7,6 +7,7 @@ use clap::Args;
 use super::exporter::{Exporter, WebArguments};
 use super::shutdown::Shutdown;
 use super::{Failure, check};
+use crate::telemetry::Traces;
 
 #[derive(Args)]
 pub struct ServeArguments {
@@ -20,12 +21,12 @@ pub struct ServeArguments {
     web: WebArguments,
 }
 
-pub async fn run(arguments: ServeArguments) -> Result<(), Failure> {
+pub async fn run(arguments: ServeArguments, traces: Traces) -> Result<(), Failure> {
     if arguments.config_check {
         return check::check(&arguments.config_file);
     }
     let mut shutdown = Shutdown::listen().map_err(Failure::failed)?;
-    let exporter = Exporter::prepare(&arguments.config_file, &arguments.web).await?;
+    let exporter = Exporter::prepare(&arguments.config_file, &arguments.web, traces).await?;
     exporter.run(shutdown.requested()).await;
     Ok(())
 }

@@ -39,6 +39,26 @@ impl ConnectionRefused {
     }
 }
 
+/// A collector did not take some of our spans.
+pub struct SpansLost<'a> {
+    pub spans: u64,
+    pub error: &'a str,
+}
+
+impl SpansLost<'_> {
+    /// Without `log` it is counted only: a collector that is away would fill the log.
+    pub fn emit(&self, metrics: &SelfMetrics, log: bool) {
+        metrics.count_lost_spans(self.spans);
+        if log {
+            tracing::warn!(
+                spans = self.spans,
+                error = self.error,
+                "the collector does not take our traces"
+            );
+        }
+    }
+}
+
 /// A poll brought no whole answer. Its counter is part of the poll's status, which is on the page.
 pub struct PollFailed<'a> {
     pub query: &'a str,

@@ -15,6 +15,7 @@ pub struct SelfMetrics {
     api_requests: IntCounterVec,
     http_requests: IntCounterVec,
     http_connections_refused: IntCounter,
+    spans_lost: IntCounter,
 }
 
 /// The `outcome` of a request that brought a table.
@@ -48,6 +49,10 @@ impl SelfMetrics {
                 "vminsights_exporter_http_connections_refused_total",
                 "Connections closed at once because as many as allowed were open.",
             )?,
+            spans_lost: IntCounter::new(
+                "vminsights_exporter_spans_lost_total",
+                "Spans of the exporter's own traces that a collector did not take.",
+            )?,
         };
         let build_info = GaugeVec::new(
             Opts::new(
@@ -70,6 +75,7 @@ impl SelfMetrics {
         metrics.register(&metrics.api_requests)?;
         metrics.register(&metrics.http_requests)?;
         metrics.register(&metrics.http_connections_refused)?;
+        metrics.register(&metrics.spans_lost)?;
         metrics.register(&build_info)?;
         #[cfg(target_os = "linux")]
         metrics.registry.register(Box::new(
@@ -106,6 +112,10 @@ impl SelfMetrics {
 
     pub(super) fn count_refused_connection(&self) {
         self.http_connections_refused.inc();
+    }
+
+    pub(super) fn count_lost_spans(&self, spans: u64) {
+        self.spans_lost.inc_by(spans);
     }
 }
 

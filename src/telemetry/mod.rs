@@ -2,14 +2,21 @@
 //!
 //! One struct an event ([`events`]): its `emit` writes the log line and moves the counter, so that
 //! the two never disagree. [`SelfMetrics`] holds the counters that do not belong to one poll
-//! (requests, HTTP, process, build); those of a poll are part of the snapshot.
+//! (requests, HTTP, process, build); those of a poll are part of the snapshot. [`LogFormat`] makes
+//! lines of events, [`traces`] sends [`spans`] to a collector.
 
+mod collector;
 pub mod events;
+mod log_format;
 mod metrics;
 mod reason;
+pub mod spans;
+pub mod traces;
 
+pub use log_format::LogFormat;
 pub use metrics::SelfMetrics;
 pub use reason::FailureReason;
+pub use traces::Traces;
 
 /// An error and its causes in one line, `outer: cause: deeper cause`, without repeating a cause
 /// that the outer text already ends with (libraries differ in whether they print their source).
