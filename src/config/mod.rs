@@ -3,12 +3,16 @@
 //! Nothing downstream checks a setting again. A mistake is a [`Problem`] with file, line and rule.
 
 mod load;
+mod otlp;
 mod problem;
 mod raw;
 mod secret;
 mod settings;
 pub mod yaml;
 
+pub use otlp::{
+    OtlpCompression, OtlpConnection, OtlpMetrics, OtlpProtocol, OtlpSettings, OtlpTraces, Signal,
+};
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
 pub use settings::{

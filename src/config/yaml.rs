@@ -12,7 +12,7 @@ use super::problem::Problem;
 const MAX_BYTES: usize = 1 << 20;
 
 /// No interval or window is longer; sums of them cannot overflow.
-const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Reads `text` as YAML; unknown and duplicate keys are errors where `T` denies them.
 ///

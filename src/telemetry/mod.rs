@@ -6,9 +6,11 @@
 
 pub mod events;
 mod metrics;
+pub mod push;
 mod reason;
 
 pub use metrics::SelfMetrics;
+pub use push::PushMetrics;
 pub use reason::FailureReason;
 
 /// An error and its causes in one line, `outer: cause: deeper cause`, without repeating a cause
