@@ -7,7 +7,7 @@ use std::path::Path;
 use vminsights_exporter::catalogue::{Catalogue, packs};
 use vminsights_exporter::config::{Located, Settings};
 use vminsights_exporter::snapshot::POLL_FAMILIES;
-use vminsights_exporter::telemetry::SelfMetrics;
+use vminsights_exporter::telemetry::{PushMetrics, SelfMetrics};
 
 fn pack(name: &str) -> Catalogue {
     let text = "workspaces: [{id: 5f6d2b1c-0000-4000-8000-000000000001}]";

@@ -13,6 +13,7 @@ use crate::catalogue::Catalogue;
 use crate::config::Settings;
 use crate::http::{Server, Site};
 use crate::poll::Poller;
+use crate::push::{self, Pusher};
 use crate::snapshot::SnapshotStore;
 use crate::telemetry::SelfMetrics;
 
@@ -46,6 +47,7 @@ pub struct Exporter {
     settings: Settings,
     catalogue: Catalogue,
     client: LogsClient,
+    pusher: Option<Pusher>,
     metrics: SelfMetrics,
     server: Server,
     telemetry_path: Arc<str>,
@@ -55,7 +57,7 @@ impl Exporter {
     /// Reads the configuration, then binds: a bad configuration binds nothing.
     pub async fn prepare(config_file: &Path, web: &WebArguments) -> Result<Self, Failure> {
         let metrics = SelfMetrics::new().map_err(Failure::failed)?;
-        let (settings, catalogue, client) = checked(config_file, &metrics)?;
+        let (settings, catalogue, client, pusher) = checked(config_file, &metrics)?;
         let server = Server::bind(web.listen_address)
             .await
             .map_err(Failure::failed)?;
@@ -63,6 +65,7 @@ impl Exporter {
             settings,
             catalogue,
             client,
+            pusher,
             metrics,
             server,
             telemetry_path: web.telemetry_path.as_str().into(),
@@ -86,6 +89,10 @@ impl Exporter {
             "serving"
         );
         let poller = Poller::start(&self.catalogue, workspaces, &self.client, &store);
+        let instance = push::instance(&self.url());
+        let push = self
+            .pusher
+            .map(|pusher| pusher.start(store.clone(), &instance));
         let site = Site {
             store,
             metrics: self.metrics.clone(),
@@ -96,6 +103,9 @@ impl Exporter {
             .serve(site.router(), self.metrics, shutdown)
             .await;
         poller.stop().await;
+        if let Some(push) = push {
+            push.stop().await;
+        }
         tracing::info!("ended");
     }
 }
@@ -104,14 +114,18 @@ impl Exporter {
 pub fn checked(
     config_file: &Path,
     metrics: &SelfMetrics,
-) -> Result<(Settings, Catalogue, LogsClient), Failure> {
+) -> Result<(Settings, Catalogue, LogsClient, Option<Pusher>), Failure> {
     let (settings, catalogue) = configuration::load(config_file)?;
     for warning in &catalogue.warnings {
         tracing::warn!("{warning}");
     }
     let client =
         LogsClient::new(&settings.azure, metrics.clone()).map_err(Failure::configuration)?;
-    Ok((settings, catalogue, client))
+    let pusher = match &settings.otlp {
+        Some(otlp) => Pusher::new(otlp, metrics).map_err(Failure::configuration)?,
+        None => None,
+    };
+    Ok((settings, catalogue, client, pusher))
 }
 
 #[cfg(test)]

@@ -78,7 +78,10 @@ impl SelfMetrics {
         Ok(metrics)
     }
 
-    pub(super) fn register(&self, collector: &(impl Collector + Clone + 'static)) -> prometheus::Result<()> {
+    pub(super) fn register(
+        &self,
+        collector: &(impl Collector + Clone + 'static),
+    ) -> prometheus::Result<()> {
         self.registry.register(Box::new(collector.clone()))
     }
 

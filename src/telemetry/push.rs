@@ -146,7 +146,10 @@ impl PushEnded<'_> {
         metrics.duration.set(self.duration.as_secs_f64());
         if self.outcome == PushOutcome::Success {
             let no_labels: &[&str] = &[];
-            metrics.last_success.with_label_values(no_labels).set(self.at);
+            metrics
+                .last_success
+                .with_label_values(no_labels)
+                .set(self.at);
         }
         // The level is part of what the macro expands to, so each has its own line.
         macro_rules! log {
@@ -195,7 +198,14 @@ pub struct PushSkipped {
 impl PushSkipped {
     pub fn emit(&self, metrics: &PushMetrics) {
         let outcome = PushOutcome::Skipped.as_str();
-        metrics.pushes.with_label_values(&[outcome]).inc_by(self.pushes);
-        tracing::debug!(pushes = self.pushes, reason = self.reason, "OTLP push skipped");
+        metrics
+            .pushes
+            .with_label_values(&[outcome])
+            .inc_by(self.pushes);
+        tracing::debug!(
+            pushes = self.pushes,
+            reason = self.reason,
+            "OTLP push skipped"
+        );
     }
 }

@@ -179,14 +179,11 @@ impl Reader<'_> {
     fn duration(&mut self, given: &Given, least: Duration) -> Option<Duration> {
         if given.from == From::File {
             let duration = yaml::duration(&given.name, &given.text, least);
-            return duration
-                .map_err(|rule| self.problem(given.line, rule))
-                .ok();
+            return duration.map_err(|rule| self.problem(given.line, rule)).ok();
         }
         let duration = given.text.parse().ok().map(Duration::from_millis);
         // The file's longest, too.
-        let valid =
-            duration.filter(|duration| *duration >= least && *duration <= yaml::LONGEST);
+        let valid = duration.filter(|duration| *duration >= least && *duration <= yaml::LONGEST);
         if valid.is_none() {
             let least = least.as_millis();
             self.wrong(
@@ -213,12 +210,7 @@ impl Reader<'_> {
     }
 
     /// The base endpoint gets the signal's path over HTTP; the signal's own is used as it is.
-    fn receiver(
-        &mut self,
-        given: &Given,
-        protocol: OtlpProtocol,
-        signal: Signal,
-    ) -> Option<Url> {
+    fn receiver(&mut self, given: &Given, protocol: OtlpProtocol, signal: Signal) -> Option<Url> {
         let url = Url::parse(&given.text)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -319,7 +311,11 @@ impl Reader<'_> {
 /// A list as the environment has it. Of a name that comes twice the later one holds.
 fn pairs(text: &str) -> Result<Vec<(String, String)>, &'static str> {
     let mut pairs: Vec<(String, String)> = Vec::new();
-    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+    for item in text
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+    {
         let (name, value) = item
             .split_once('=')
             .ok_or("must be a list such as name=value,name=value")?;
