@@ -9,10 +9,13 @@
 //! (`By/s`), whose `_per_second` Prometheus compares word by word and appends again.
 //!
 //! **One resource.** All points stand under the exporter's own resource, with `vm` and `resource_id`
-//! as attributes of each point. A resource a VM would be smaller before compression but not after it
-//! (docs/otlp.md has the figures), the two labels would have to stay on the points all the same, as
-//! Prometheus' receiver puts only `job` and `instance` of a resource on its series, and a thousand
-//! `target_info` series with one `job` and `instance` would make every join with them ambiguous.
+//! as attributes of each point. For a thousand VMs with 35 points each that is 8.7 MB, 0.51 MB gzipped;
+//! a resource a VM that keeps those two attributes on its points 10.3 MB, 0.24 MB gzipped; one that does
+//! not 3.2 MB, 0.17 MB gzipped (`sizes_for_a_thousand_vms` measures it). Size speaks for the last, the
+//! series against it: of a resource Prometheus' receiver puts only `job` and `instance` on series, so
+//! without the two attributes the VMs' points would fall together; and with a resource a VM, a thousand
+//! `target_info` series of one `job` and `instance` would make each join with them ambiguous. Whoever
+//! wants a resource a VM has a collector regroup the points (docs/otlp.md).
 //!
 //! **Absent is absent.** An empty label is one that is not there, to Prometheus; it is not sent.
 
