@@ -166,7 +166,8 @@ impl PushEnded<'_> {
         }
         match (self.outcome, self.again) {
             (_, true) => log!(debug),
-            (PushOutcome::Success, false) => log!(info),
+            // Taken, but not without a word of warning.
+            (PushOutcome::Success, false) if self.message.is_none() => log!(info),
             (_, false) => log!(warn),
         }
     }

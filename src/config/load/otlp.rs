@@ -234,7 +234,7 @@ impl Reader<'_> {
         }
         match protocol {
             OtlpProtocol::Grpc if url.path() != "/" => {
-                self.wrong(given, "must not have a path, because otlp.protocol is grpc");
+                self.wrong(given, "must not have a path, because the protocol is grpc");
                 return None;
             }
             OtlpProtocol::HttpProtobuf if given.from != From::SignalVariable => {
