@@ -1,8 +1,8 @@
 //! Publishes what Azure VM insights knows as Prometheus metrics.
 //!
 //! ```text
-//! config ──► catalogue ──► poll ──► azure ──► table ──► series ──► snapshot ──► http
-//!           (what to ask) (when)   (asking)  (answer)  (meaning)  (published)  (the door)
+//! config ──► catalogue ──► poll ──► azure ──► table ──► series ──► snapshot ──► http, push
+//!           (what to ask) (when)   (asking)  (answer)  (meaning)  (published)  (the doors)
 //!                                                       its pages made by exposition
 //! simulator ◄── HTTPS only          kql ◄── simulator, catalogue
 //! ```
@@ -30,6 +30,7 @@ pub mod exposition;
 pub mod snapshot;
 
 pub mod http;
+pub mod push;
 
 pub mod kql;
 pub mod simulator;

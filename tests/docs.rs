@@ -3,11 +3,13 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use vminsights_exporter::catalogue::{Catalogue, packs};
 use vminsights_exporter::config::{Located, Settings};
 use vminsights_exporter::snapshot::POLL_FAMILIES;
-use vminsights_exporter::telemetry::SelfMetrics;
+use vminsights_exporter::telemetry::push::{PushEnded, PushOutcome};
+use vminsights_exporter::telemetry::{PushMetrics, SelfMetrics};
 
 fn pack(name: &str) -> Catalogue {
     let text = "workspaces: [{id: 5f6d2b1c-0000-4000-8000-000000000001}]";
@@ -78,16 +80,42 @@ fn metrics_md() -> String {
     out.push_str(HEAD);
     let metrics = SelfMetrics::new().unwrap();
     metrics.count_http_request("metrics", 200);
-    for family in metrics.gather() {
+    let push = PushMetrics::new(&metrics).unwrap();
+    PushEnded {
+        outcome: PushOutcome::Success,
+        sent: 0,
+        rejected: 0,
+        duration: Duration::ZERO,
+        at: 0.0,
+        message: None,
+        again: false,
+    }
+    .emit(&push);
+    let (push, process): (Vec<_>, Vec<_>) = metrics
+        .gather()
+        .into_iter()
+        .partition(|family| family.name().starts_with("vminsights_exporter_otlp_"));
+    registered(&mut out, process);
+    writeln!(
+        out,
+        "\n## The exporter itself: the push over OTLP, where it is configured\n"
+    )
+    .unwrap();
+    out.push_str(HEAD);
+    registered(&mut out, push);
+    out
+}
+
+fn registered(out: &mut String, families: Vec<prometheus::proto::MetricFamily>) {
+    for family in families {
         let labels: Vec<&str> = family.get_metric()[0]
             .get_label()
             .iter()
             .map(|l| l.name())
             .collect();
         let kind = format!("{:?}", family.get_field_type()).to_lowercase();
-        row(&mut out, family.name(), &kind, &labels, family.help());
+        row(out, family.name(), &kind, &labels, family.help());
     }
-    out
 }
 
 #[test]

@@ -28,6 +28,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["exposition", "series", "snapshot", "telemetry"]),
+    (
+        "push",
+        &["config", "exposition", "series", "snapshot", "telemetry"],
+    ),
     // Of config only `Secret`, so that its own secret does not print either.
     ("simulator", &["config", "kql"]),
 ];

@@ -30,7 +30,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, fmt};
-use vminsights_exporter::telemetry::traces::{self, TraceGuard};
+use vminsights_exporter::telemetry::traces::{self, TraceExport, TraceGuard};
 use vminsights_exporter::telemetry::{LogFormat, SelfMetrics, Traces, spans};
 
 use collector::{API_KEY, Collector, Log, export, lost, names, poll, rows};
@@ -57,14 +57,17 @@ fn logging() -> (Log, Traces, DefaultGuard) {
 
 /// Polls with traces to a collector, until all of them are there.
 async fn traced(rig: &Rig, runs: u64, ratio: f64) -> (Collector, Log) {
-    let (log, switch, _logging) = logging();
     let collector = Collector::start().await;
-    let guard: TraceGuard = switch
-        .start(export(&collector.address, ratio), &rig.metrics)
-        .unwrap();
+    let log = traced_to(export(&collector.address, ratio), rig, runs).await;
+    (collector, log)
+}
+
+async fn traced_to(export: TraceExport, rig: &Rig, runs: u64) -> Log {
+    let (log, switch, _logging) = logging();
+    let guard: TraceGuard = switch.start(export, &rig.metrics).unwrap();
     poll(rig, runs).await;
     guard.stop().await;
-    (collector, log)
+    log
 }
 
 fn text(value: &Option<AnyValue>) -> String {
@@ -99,6 +102,25 @@ fn assert_no_secret(collector: &Collector, log: &Log) {
     for secret in [SECRET, "token-1", "token-2", API_KEY, "Heartbeat"] {
         assert!(!everything.contains(secret), "{secret}: {everything}");
     }
+}
+
+#[tokio::test]
+async fn a_collector_over_grpc_gets_the_same() {
+    let rig = Rig::asking(rows(1)).await;
+    let collector = Collector::start_grpc().await;
+    let export = TraceExport {
+        grpc: true,
+        gzip: true,
+        ..export(&collector.address, 1.0)
+    };
+    let log = traced_to(export, &rig, 1).await;
+    let traces = collector.traces();
+    assert_eq!(
+        names(&traces[0]),
+        ["poll", "sign_in", "query", "decode", "project", "publish"]
+    );
+    assert_eq!(collector.keys.lock().unwrap()[0], API_KEY);
+    assert_no_secret(&collector, &log);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ pub fn run(arguments: &CheckArguments) -> Result<(), Failure> {
 /// Says what the configuration amounts to.
 pub fn check(config_file: &Path) -> Result<(), Failure> {
     let metrics = SelfMetrics::new().map_err(Failure::failed)?;
-    let (settings, catalogue, _) = exporter::checked(config_file, &metrics)?;
+    let (settings, catalogue, ..) = exporter::checked(config_file, &metrics)?;
     let families: std::collections::BTreeSet<_> = catalogue
         .queries
         .iter()

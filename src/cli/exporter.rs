@@ -12,10 +12,12 @@ use super::{Failure, configuration};
 use crate::azure::LogsClient;
 use crate::catalogue::Catalogue;
 use crate::config::Settings;
+use crate::exposition::otlp;
 use crate::http::{Server, Site};
 use crate::poll::Poller;
+use crate::push::{self, Pusher};
 use crate::snapshot::SnapshotStore;
-use crate::telemetry::traces::{TraceExport, TraceGuard};
+use crate::telemetry::traces::TraceGuard;
 use crate::telemetry::{SelfMetrics, Traces};
 
 #[derive(Args)]
@@ -48,6 +50,7 @@ pub struct Exporter {
     settings: Settings,
     catalogue: Catalogue,
     client: LogsClient,
+    pusher: Option<Pusher>,
     metrics: SelfMetrics,
     server: Server,
     telemetry_path: Arc<str>,
@@ -62,28 +65,39 @@ impl Exporter {
         traces: Traces,
     ) -> Result<Self, Failure> {
         let metrics = SelfMetrics::new().map_err(Failure::failed)?;
-        let (settings, catalogue, client) = checked(config_file, &metrics)?;
-        let traces = trace_export(&settings)
-            .map(|export| traces.start(export, &metrics))
-            .transpose()
-            .map_err(Failure::configuration)?;
+        let (settings, catalogue, client, pusher) = checked(config_file, &metrics)?;
+        let wanted = settings.otlp.as_ref().and_then(|otlp| otlp.traces.as_ref());
+        let trace_export = wanted.map(super::traces::export).transpose()?;
         let server = Server::bind(web.listen_address)
             .await
             .map_err(Failure::failed)?;
-        Ok(Self {
+        let mut exporter = Self {
             settings,
             catalogue,
             client,
+            pusher,
             metrics,
             server,
             telemetry_path: web.telemetry_path.as_str().into(),
-            traces,
-        })
+            traces: None,
+        };
+        if let Some(mut export) = trace_export {
+            export.resource = exporter.resource();
+            let guard = traces.start(export, &exporter.metrics);
+            exporter.traces = Some(guard.map_err(Failure::configuration)?);
+        }
+        Ok(exporter)
     }
 
     /// Where the metrics are.
     pub fn url(&self) -> String {
         format!("http://{}{}", self.server.address(), self.telemetry_path)
+    }
+
+    /// Who we are, for a receiver of metrics or traces.
+    fn resource(&self) -> Vec<(String, String)> {
+        let overrides = self.settings.otlp.as_ref().map(|otlp| &*otlp.resource);
+        otlp::attributes(&push::instance(&self.url()), overrides.unwrap_or_default())
     }
 
     /// Polls and serves until `shutdown` ends.
@@ -98,6 +112,10 @@ impl Exporter {
             "serving"
         );
         let poller = Poller::start(&self.catalogue, workspaces, &self.client, &store);
+        let instance = push::instance(&self.url());
+        let push = self
+            .pusher
+            .map(|pusher| pusher.start(store.clone(), &instance));
         let site = Site {
             store,
             metrics: self.metrics.clone(),
@@ -108,6 +126,9 @@ impl Exporter {
             .serve(site.router(), self.metrics, shutdown)
             .await;
         poller.stop().await;
+        if let Some(push) = push {
+            push.stop().await;
+        }
         if let Some(traces) = self.traces {
             traces.stop().await;
         }
@@ -115,23 +136,22 @@ impl Exporter {
     }
 }
 
-/// Where the configuration wants traces to go. It has no place to say so yet.
-fn trace_export(_: &Settings) -> Option<TraceExport> {
-    None
-}
-
 /// Everything that can be known of a configuration without a network. Warnings are logged.
 pub fn checked(
     config_file: &Path,
     metrics: &SelfMetrics,
-) -> Result<(Settings, Catalogue, LogsClient), Failure> {
+) -> Result<(Settings, Catalogue, LogsClient, Option<Pusher>), Failure> {
     let (settings, catalogue) = configuration::load(config_file)?;
     for warning in &catalogue.warnings {
         tracing::warn!("{warning}");
     }
     let client =
         LogsClient::new(&settings.azure, metrics.clone()).map_err(Failure::configuration)?;
-    Ok((settings, catalogue, client))
+    let pusher = match &settings.otlp {
+        Some(otlp) => Pusher::new(otlp, metrics).map_err(Failure::configuration)?,
+        None => None,
+    };
+    Ok((settings, catalogue, client, pusher))
 }
 
 #[cfg(test)]

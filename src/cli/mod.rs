@@ -9,6 +9,7 @@ mod failure;
 mod logging;
 mod serve;
 mod shutdown;
+mod traces;
 mod workspace;
 
 use clap::{Parser, Subcommand};

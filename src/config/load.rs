@@ -1,5 +1,7 @@
 //! From what was typed to what is meant: every rule of the configuration is here.
 
+mod otlp;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,10 +50,23 @@ impl Settings {
     /// # Errors
     /// If the text is no YAML of the documented shape.
     pub fn read(file: &Path, text: &str) -> Result<(Self, Vec<Problem>), Problem> {
+        Self::read_with(file, text, &|name| std::env::var(name).ok())
+    }
+
+    /// As [`Settings::read`], with `variables` as the environment.
+    ///
+    /// # Errors
+    /// If the text is no YAML of the documented shape.
+    pub fn read_with(
+        file: &Path,
+        text: &str,
+        variables: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(Self, Vec<Problem>), Problem> {
         let raw: raw::Config = yaml::from_text(file, text)?;
         let mut reader = Reader {
             file,
             folder: file.parent().unwrap_or(Path::new("")),
+            variables,
             problems: Vec::new(),
         };
         let settings = reader.settings(raw);
@@ -63,12 +78,20 @@ impl Settings {
 struct Reader<'a> {
     file: &'a Path,
     folder: &'a Path,
+    variables: &'a dyn Fn(&str) -> Option<String>,
     problems: Vec<Problem>,
 }
 
 impl Reader<'_> {
     fn problem(&mut self, line: Option<u32>, text: impl std::fmt::Display) {
-        self.problems.push(Problem::new(self.file, line, text));
+        self.add(Problem::new(self.file, line, text));
+    }
+
+    /// What is read for two purposes is wrong once.
+    fn add(&mut self, problem: Problem) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     fn settings(&mut self, raw: raw::Config) -> Settings {
@@ -88,6 +111,7 @@ impl Reader<'_> {
                 Located::new(self.folder.join(dir.value), dir.line)
             }),
             limits: self.limits(raw.limits.unwrap_or_default()),
+            otlp: self.otlp(raw.otlp),
         }
     }
 

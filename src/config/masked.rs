@@ -4,6 +4,7 @@ use std::path::Path;
 
 use reqwest::Url;
 
+use super::otlp::{OtlpCompression, OtlpConnection, OtlpMetrics, OtlpSettings, OtlpTraces};
 use super::settings::{
     AzureSettings, CredentialChoice, Endpoints, Limits, SecretSource, Settings, Workspace,
 };
@@ -20,6 +21,7 @@ impl Settings {
             packs,
             queries_dir,
             limits,
+            otlp,
         } = self;
         let mut pairs = Pairs(Vec::new());
         pairs.azure(azure);
@@ -29,6 +31,7 @@ impl Settings {
         let folder = queries_dir.as_ref().map(|folder| name(&folder.value));
         pairs.add("queries_dir", folder.unwrap_or_else(|| "none".into()));
         pairs.limits(limits);
+        pairs.otlp(otlp.as_ref());
         pairs.0
     }
 }
@@ -110,6 +113,37 @@ impl Pairs {
         }
     }
 
+    fn otlp(&mut self, settings: Option<&OtlpSettings>) {
+        let Some(OtlpSettings {
+            metrics,
+            traces,
+            resource,
+        }) = settings
+        else {
+            return self.add("otlp", "none");
+        };
+        if let Some(OtlpMetrics {
+            connection,
+            interval,
+        }) = metrics
+        {
+            let every = humantime::format_duration(*interval);
+            self.add(
+                "otlp metrics",
+                format!("every {every} to {}", receiver(connection)),
+            );
+        }
+        if let Some(OtlpTraces { connection, ratio }) = traces {
+            self.add(
+                "otlp traces",
+                format!("{ratio} of all to {}", receiver(connection)),
+            );
+        }
+        for (key, value) in resource {
+            self.add(format!("otlp resource {key}"), &**value);
+        }
+    }
+
     fn limits(&mut self, limits: &Limits) {
         let Limits {
             max_series,
@@ -131,6 +165,35 @@ fn cloud(endpoints: &Endpoints) -> &'static str {
     ];
     let found = named.iter().find(|(_, known)| known == endpoints);
     found.map_or("custom", |(name, _)| name)
+}
+
+/// Where a signal goes and how; of the headers, which may hold a secret, the names.
+fn receiver(connection: &OtlpConnection) -> String {
+    let OtlpConnection {
+        endpoint,
+        protocol,
+        compression,
+        timeout,
+        headers,
+        ca_file,
+    } = connection;
+    let mut text = format!(
+        "{} by {protocol}, {}, within {}",
+        address(endpoint),
+        match compression {
+            OtlpCompression::Gzip => "gzip",
+            OtlpCompression::None => "uncompressed",
+        },
+        humantime::format_duration(*timeout),
+    );
+    if !headers.is_empty() {
+        let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        text.push_str(&format!(", headers {}", names.join(", ")));
+    }
+    if let Some(file) = ca_file {
+        text.push_str(&format!(", trusting file {}", name(file)));
+    }
+    text
 }
 
 /// Scheme, host and port: a user, a password or a query does not get out this way, whatever the
@@ -195,8 +258,27 @@ packs: vm
 queries_dir: mine
 limits.max_series: 500
 limits.stale_after: 10m
+otlp: none
 "
         );
+    }
+
+    #[test]
+    fn of_otlp_headers_only_the_names_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("headers");
+        std::fs::write(&file, "Authorization: Bearer hunter2\n").unwrap();
+        let text = masked(&format!(
+            "{WORKSPACES}otlp: {{endpoint: 'https://collector.example:4318', headers_file: '{}', interval: 30s, traces: {{ratio: 0.1}}}}\n",
+            file.display()
+        ));
+        assert!(!text.contains("hunter2"), "{text}");
+        for line in [
+            "otlp metrics: every 30s to https://collector.example:4318 by http/protobuf, gzip, within 10s, headers authorization\n",
+            "otlp traces: 0.1 of all to https://collector.example:4318 by http/protobuf, gzip, within 10s, headers authorization\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 
     #[test]

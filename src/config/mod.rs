@@ -5,6 +5,7 @@
 mod file;
 mod load;
 mod masked;
+mod otlp;
 mod problem;
 mod raw;
 mod secret;
@@ -12,6 +13,9 @@ mod settings;
 pub mod yaml;
 
 pub use file::read_text;
+pub use otlp::{
+    OtlpCompression, OtlpConnection, OtlpMetrics, OtlpProtocol, OtlpSettings, OtlpTraces, Signal,
+};
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
 pub use settings::{

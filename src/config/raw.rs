@@ -17,6 +17,7 @@ pub struct Config {
     pub packs: Option<Vec<Spanned<String>>>,
     pub queries_dir: Option<Spanned<PathBuf>>,
     pub limits: Option<Limits>,
+    pub otlp: Option<Otlp>,
 }
 
 #[derive(Deserialize, Default)]
@@ -118,4 +119,23 @@ pub struct Workspace {
 pub struct Limits {
     pub max_series: Option<Spanned<i64>>,
     pub stale_after: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Otlp {
+    pub endpoint: Option<Spanned<String>>,
+    pub protocol: Option<Spanned<String>>,
+    pub interval: Option<Spanned<String>>,
+    pub compression: Option<Spanned<String>>,
+    pub timeout: Option<Spanned<String>>,
+    pub headers_file: Option<Spanned<PathBuf>>,
+    pub ca_file: Option<PathBuf>,
+    pub traces: Option<Traces>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Traces {
+    pub ratio: Spanned<f64>,
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use reqwest::Url;
 use uuid::Uuid;
 
+use super::otlp::OtlpSettings;
+
 /// A whole valid configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -21,6 +23,8 @@ pub struct Settings {
     /// The folder of the user's own definitions, relative to the configuration file's folder.
     pub queries_dir: Option<Located<PathBuf>>,
     pub limits: Limits,
+    /// `None`: nothing is sent over OTLP.
+    pub otlp: Option<OtlpSettings>,
 }
 
 /// A value and the place that it was written at, for errors that only a later stage can find.

@@ -118,3 +118,174 @@ fn a_proxy_is_refused_without_printing_its_password() {
         assert!(!error.contains("hunter2"), "{error}");
     }
 }
+
+/// The settings of a file with this section and of these variables, or the problems.
+fn otlp(yaml: &str, variables: &[(&str, &str)]) -> Result<Option<OtlpSettings>, String> {
+    let text = format!("{WORKSPACE}{yaml}");
+    let variable = |name: &str| {
+        let found = variables.iter().find(|(other, _)| *other == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    let file = Path::new("/etc/x/exporter.yaml");
+    let (settings, problems) = Settings::read_with(file, &text, &variable).unwrap();
+    if problems.is_empty() {
+        Ok(settings.otlp)
+    } else {
+        Err(Problems(problems).to_string())
+    }
+}
+
+#[test]
+fn nothing_is_pushed_unless_an_endpoint_is_named() {
+    assert!(otlp("", &[]).unwrap().is_none());
+    let empty = [("OTEL_EXPORTER_OTLP_ENDPOINT", " ")];
+    assert!(otlp("", &empty).unwrap().is_none());
+    let traces = [(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "http://c:4318/v1/traces",
+    )];
+    assert!(otlp("", &traces).unwrap().is_none(), "traces need a ratio");
+}
+
+#[test]
+fn an_endpoint_is_enough_and_the_rest_has_the_specifications_defaults() {
+    let settings = otlp("otlp: {endpoint: 'http://collector:4318/base/'}", &[]);
+    let settings = settings.unwrap().unwrap();
+    assert!(settings.traces.is_none());
+    assert_eq!(settings.resource, []);
+    let metrics = settings.metrics.unwrap();
+    assert_eq!(metrics.interval, Duration::from_secs(60));
+    let connection = metrics.connection;
+    assert_eq!(
+        connection.endpoint.as_str(),
+        "http://collector:4318/base/v1/metrics"
+    );
+    assert_eq!(connection.protocol, OtlpProtocol::HttpProtobuf);
+    assert_eq!(connection.compression, OtlpCompression::Gzip);
+    assert_eq!(connection.timeout, Duration::from_secs(10));
+    assert_eq!(connection.headers, []);
+    assert_eq!(connection.ca_file, None);
+}
+
+#[test]
+fn the_standard_variables_are_read_and_the_signals_own_win() {
+    let settings = otlp(
+        "otlp: {traces: {ratio: 0.1}}",
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://general:4318"),
+            (
+                "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+                "http://metrics:4318/as/it/is",
+            ),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "none"),
+            ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "gzip"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/etc/ca.pem"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "general=1"),
+            (
+                "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+                "Authorization=Basic%20a%3Db , x=2",
+            ),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "30000"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "team=a%2Cb,service.name=listed"),
+            ("OTEL_SERVICE_NAME", "mine"),
+        ],
+    );
+    let settings = settings.unwrap().unwrap();
+    let metrics = settings.metrics.unwrap();
+    assert_eq!(metrics.interval, Duration::from_secs(30));
+    let (metrics, traces) = (metrics.connection, settings.traces.unwrap());
+    assert_eq!(traces.ratio, 0.1);
+    assert_eq!(metrics.endpoint.as_str(), "http://metrics:4318/as/it/is");
+    assert_eq!(
+        traces.connection.endpoint.as_str(),
+        "http://general:4318/v1/traces"
+    );
+    assert_eq!(metrics.compression, OtlpCompression::Gzip);
+    assert_eq!(traces.connection.compression, OtlpCompression::None);
+    assert_eq!(metrics.timeout, Duration::from_millis(2_500));
+    assert_eq!(metrics.ca_file, Some("/etc/ca.pem".into()));
+    let headers = |connection: &OtlpConnection| -> Vec<(String, String)> {
+        let headers = connection.headers.iter();
+        headers
+            .map(|(name, value)| (name.to_string(), value.expose().to_owned()))
+            .collect()
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        headers(&metrics),
+        [pair("authorization", "Basic a=b"), pair("x", "2")]
+    );
+    assert_eq!(headers(&traces.connection), [pair("general", "1")]);
+    assert_eq!(
+        settings.resource,
+        [pair("team", "a,b"), pair("service.name", "mine")]
+    );
+}
+
+#[test]
+fn the_file_wins_over_the_environment() {
+    let settings = otlp(
+        "otlp: {endpoint: 'http://file:4317', protocol: grpc, interval: 5s, timeout: 1m, compression: none}",
+        &[
+            (
+                "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+                "http://variable:4318",
+            ),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "x"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "x"),
+        ],
+    );
+    let metrics = settings.unwrap().unwrap().metrics.unwrap();
+    assert_eq!(metrics.connection.endpoint.as_str(), "http://file:4317/");
+    assert_eq!(metrics.connection.protocol, OtlpProtocol::Grpc);
+    assert_eq!(metrics.connection.compression, OtlpCompression::None);
+    assert_eq!(metrics.interval, Duration::from_secs(5));
+    assert_eq!(
+        metrics.connection.timeout, metrics.interval,
+        "no request outlives its push"
+    );
+}
+
+#[test]
+fn a_wrong_variable_is_named_and_its_secret_is_not() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
+    for (variable, rule) in [
+        (
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://a:hunter2@c"),
+            "must not hold a user or password; send those as a header, from otlp.headers_file",
+        ),
+        (
+            ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2"),
+            "must be a list such as name=value,name=value",
+        ),
+        (
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a=hunter2%0Ax"),
+            "must have header values of printable ASCII characters",
+        ),
+        (
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+            "\"http/json\" must be http/protobuf or grpc",
+        ),
+        (
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+            "\"10s\" must be a whole number of milliseconds, 1 or more and 30 days at most",
+        ),
+        (
+            ("OTEL_METRIC_EXPORT_INTERVAL", "999"),
+            "\"999\" must be a whole number of milliseconds, 1000 or more and 30 days at most",
+        ),
+        (
+            ("OTEL_RESOURCE_ATTRIBUTES", "=x"),
+            "must not have an empty name",
+        ),
+    ] {
+        let error = otlp("", &[endpoint, variable]).unwrap_err();
+        assert_eq!(
+            error,
+            format!("/etc/x/exporter.yaml: {} {rule}", variable.0)
+        );
+    }
+}

@@ -9,7 +9,7 @@ use serde_saphyr::{RenderOptions, SnippetMode, Spanned};
 use super::problem::Problem;
 
 /// No interval or window is longer; sums of them cannot overflow.
-const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Reads `text` as YAML; unknown and duplicate keys are errors where `T` denies them.
 ///

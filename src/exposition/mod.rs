@@ -4,6 +4,7 @@
 //! series from each query encoded and put the header before them once. It takes families, never a
 //! snapshot.
 
+pub mod otlp;
 mod own;
 pub mod text;
 

@@ -84,7 +84,10 @@ impl SelfMetrics {
         Ok(metrics)
     }
 
-    fn register(&self, collector: &(impl Collector + Clone + 'static)) -> prometheus::Result<()> {
+    pub(super) fn register(
+        &self,
+        collector: &(impl Collector + Clone + 'static),
+    ) -> prometheus::Result<()> {
         self.registry.register(Box::new(collector.clone()))
     }
 

@@ -9,12 +9,14 @@ mod collector;
 pub mod events;
 mod log_format;
 mod metrics;
+pub mod push;
 mod reason;
 pub mod spans;
 pub mod traces;
 
 pub use log_format::LogFormat;
 pub use metrics::SelfMetrics;
+pub use push::PushMetrics;
 pub use reason::FailureReason;
 pub use traces::Traces;
 

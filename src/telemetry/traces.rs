@@ -14,11 +14,14 @@ use std::time::Duration;
 use opentelemetry::trace::{SpanBuilder, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{
-    Compression, ExporterBuildError, Protocol, RetryPolicy, WithExportConfig, WithHttpConfig,
+    Compression, ExporterBuildError, Protocol, RetryPolicy, SpanExporter, WithExportConfig,
+    WithHttpConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span};
 use reqwest::header::HeaderMap;
+use tonic::metadata::MetadataMap;
+use tonic::transport::{Certificate, ClientTlsConfig};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
@@ -26,12 +29,15 @@ use tracing_subscriber::registry::LookupSpan;
 use url::Url;
 
 use super::SelfMetrics;
-use super::collector::{Collector, Counted};
+use super::collector::{Collector, Counted, Trouble};
 
 /// Where traces go, and how many.
 pub struct TraceExport {
-    /// The whole address, path included: `https://collector.example:4318/v1/traces`.
+    /// For HTTP the whole address, path included: `https://collector.example:4318/v1/traces`; for gRPC
+    /// without a path.
     pub endpoint: Url,
+    /// Over gRPC, else HTTP.
+    pub grpc: bool,
     /// Sent with each request; credentials among them must be marked as sensitive.
     pub headers: HeaderMap,
     pub gzip: bool,
@@ -118,19 +124,11 @@ impl Traces {
         export: TraceExport,
         metrics: &SelfMetrics,
     ) -> Result<TraceGuard, TraceError> {
-        let collector = Collector::new(&export)?;
-        let trouble = collector.trouble();
-        let mut exporter = opentelemetry_otlp::SpanExporter::builder()
-            .with_http()
-            .with_http_client(collector)
-            .with_endpoint(export.endpoint)
-            .with_protocol(Protocol::HttpBinary)
-            .with_timeout(export.timeout)
-            .with_retry_policy(RetryPolicy::disabled());
-        if export.gzip {
-            exporter = exporter.with_compression(Compression::Gzip);
-        }
-        let counted = Counted::new(exporter.build()?, metrics.clone(), trouble);
+        let (exporter, trouble) = match export.grpc {
+            true => (over_grpc(&export)?, Trouble::default()),
+            false => over_http(&export)?,
+        };
+        let counted = Counted::new(exporter, metrics.clone(), trouble);
         let batches = opentelemetry_sdk::trace::BatchConfigBuilder::default()
             .with_max_queue_size(QUEUE)
             .build();
@@ -172,6 +170,42 @@ impl Traces {
     }
 }
 
+fn over_http(export: &TraceExport) -> Result<(SpanExporter, Trouble), TraceError> {
+    let collector = Collector::new(export)?;
+    let trouble = collector.trouble();
+    let mut exporter = SpanExporter::builder()
+        .with_http()
+        .with_http_client(collector)
+        .with_endpoint(export.endpoint.as_str())
+        .with_protocol(Protocol::HttpBinary)
+        .with_timeout(export.timeout)
+        .with_retry_policy(RetryPolicy::disabled());
+    if export.gzip {
+        exporter = exporter.with_compression(Compression::Gzip);
+    }
+    Ok((exporter.build()?, trouble))
+}
+
+fn over_grpc(export: &TraceExport) -> Result<SpanExporter, TraceError> {
+    let mut exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(export.endpoint.as_str())
+        .with_timeout(export.timeout)
+        .with_metadata(MetadataMap::from_headers(export.headers.clone()))
+        .with_retry_policy(RetryPolicy::disabled());
+    if export.gzip {
+        exporter = exporter.with_compression(Compression::Gzip);
+    }
+    if export.endpoint.scheme() == "https" {
+        let mut tls = ClientTlsConfig::new().with_native_roots();
+        if let Some(pem) = &export.ca_pem {
+            tls = tls.ca_certificate(Certificate::from_pem(pem));
+        }
+        exporter = exporter.with_tls_config(tls);
+    }
+    Ok(exporter.build()?)
+}
+
 /// Traces that are on.
 pub struct TraceGuard {
     provider: SdkTracerProvider,
@@ -199,20 +233,6 @@ impl TraceGuard {
             tracing::debug!(%error, "traces were not sent");
         }
     }
-}
-
-/// Who we are, for a collector: by the names of OpenTelemetry's semantic conventions.
-pub fn resource(instance: uuid::Uuid) -> Vec<(String, String)> {
-    let name = std::env::var("OTEL_SERVICE_NAME").ok();
-    let name = name.filter(|name| !name.is_empty());
-    [
-        ("service.name", name.unwrap_or_else(|| SCOPE.to_owned())),
-        ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("service.instance.id", instance.to_string()),
-        ("cloud.provider", "azure".to_owned()),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into()
 }
 
 /// The tracer of the moment.

@@ -10,18 +10,25 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tonic::codec::CompressionEncoding;
 use vminsights_exporter::catalogue::Catalogue;
 use vminsights_exporter::config::{Located, Settings};
+use vminsights_exporter::exposition::otlp;
 use vminsights_exporter::poll::Poller;
 use vminsights_exporter::snapshot::{PollStatus, SnapshotStore};
 use vminsights_exporter::telemetry::SelfMetrics;
-use vminsights_exporter::telemetry::traces::{self, TraceExport};
+use vminsights_exporter::telemetry::traces::TraceExport;
 
 use super::rig::{Rig, workspace};
 use super::server::{Behaviour, Reply, Seen};
@@ -76,6 +83,24 @@ impl Collector {
         }
     }
 
+    /// The same over gRPC.
+    pub async fn start_grpc() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let desk = Desk::default();
+        let (received, keys) = (Arc::clone(&desk.received), Arc::clone(&desk.keys));
+        let service = TraceServiceServer::new(desk).accept_compressed(CompressionEncoding::Gzip);
+        let serving = tonic::transport::Server::builder()
+            .add_service(service)
+            .serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener));
+        Self {
+            address,
+            received,
+            keys,
+            task: tokio::spawn(async move { serving.await.unwrap() }),
+        }
+    }
+
     pub fn spans(&self) -> Vec<Span> {
         let received = self.received.lock().unwrap();
         let scopes = received
@@ -118,6 +143,27 @@ impl Drop for Collector {
     }
 }
 
+/// Takes everything that comes over gRPC.
+#[derive(Default)]
+struct Desk {
+    received: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
+    keys: Arc<Mutex<Vec<String>>>,
+}
+
+#[tonic::async_trait]
+impl TraceService for Desk {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
+        let key = request.metadata().get("api-key").unwrap();
+        let key = key.to_str().unwrap().to_owned();
+        self.keys.lock().unwrap().push(key);
+        self.received.lock().unwrap().push(request.into_inner());
+        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
 /// What was logged.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
@@ -150,12 +196,13 @@ pub fn export(endpoint: &str, ratio: f64) -> TraceExport {
     key.set_sensitive(true);
     TraceExport {
         endpoint: endpoint.parse().unwrap(),
+        grpc: false,
         headers: HeaderMap::from_iter([("api-key".parse().unwrap(), key)]),
         gzip: false,
         timeout: Duration::from_secs(10),
         ca_pem: None,
         ratio,
-        resource: traces::resource(uuid::Uuid::nil()),
+        resource: otlp::attributes("host-1:10048", &[]),
     }
 }
 
