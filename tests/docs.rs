@@ -78,6 +78,7 @@ fn metrics_md() -> String {
     out.push_str(HEAD);
     let metrics = SelfMetrics::new().unwrap();
     metrics.count_http_request("metrics", 200);
+    metrics.count_scrape("text", "gzip");
     for family in metrics.gather() {
         let labels: Vec<&str> = family.get_metric()[0]
             .get_label()

@@ -9,7 +9,7 @@ mod mapping;
 mod names;
 mod project;
 
-pub use family::{Family, FamilyHeader, SeriesList};
+pub use family::{Family, FamilyHeader, Series, SeriesList};
 pub use mapping::{Combine, LabelMapping, Mapping, MetricMapping, MetricType};
 pub use names::{LabelName, MetricName, NameError};
 pub use project::{OVERFLOW, Projection, RowIssue, RowIssues, ShapeError, project, unix_seconds};

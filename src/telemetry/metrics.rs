@@ -15,6 +15,7 @@ pub struct SelfMetrics {
     api_requests: IntCounterVec,
     http_requests: IntCounterVec,
     http_connections_refused: IntCounter,
+    scrapes: IntCounterVec,
 }
 
 /// The `outcome` of a request that brought a table.
@@ -48,6 +49,13 @@ impl SelfMetrics {
                 "vminsights_exporter_http_connections_refused_total",
                 "Connections closed at once because as many as allowed were open.",
             )?,
+            scrapes: IntCounterVec::new(
+                Opts::new(
+                    "vminsights_exporter_scrapes_total",
+                    "Pages sent by format (text, openmetrics, protobuf) and coding (identity, gzip).",
+                ),
+                &["format", "coding"],
+            )?,
         };
         let build_info = GaugeVec::new(
             Opts::new(
@@ -70,6 +78,7 @@ impl SelfMetrics {
         metrics.register(&metrics.api_requests)?;
         metrics.register(&metrics.http_requests)?;
         metrics.register(&metrics.http_connections_refused)?;
+        metrics.register(&metrics.scrapes)?;
         metrics.register(&build_info)?;
         #[cfg(target_os = "linux")]
         metrics.registry.register(Box::new(
@@ -102,6 +111,11 @@ impl SelfMetrics {
         self.http_requests
             .with_label_values(&[handler, itoa::Buffer::new().format(code)])
             .inc();
+    }
+
+    /// Counts a page that was sent.
+    pub fn count_scrape(&self, format: &str, coding: &str) {
+        self.scrapes.with_label_values(&[format, coding]).inc();
     }
 
     pub(super) fn count_refused_connection(&self) {
