@@ -10,12 +10,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use jiff::Timestamp;
 
 pub use status::{Failure, OwnFamily, POLL_FAMILIES, PollState, PollStatus, Success};
 
-use crate::exposition::text;
+use crate::exposition::{Coding, Encoded, Format, Media, Page, PageBuilder};
 use crate::series::{Family, FamilyHeader, MetricName, SeriesList};
 
 /// Which poll: one query asked of one workspace.
@@ -26,32 +25,28 @@ pub struct PollKey {
     pub workspace: Arc<str>,
 }
 
-/// A family's series from one query and workspace, and their text once it has been asked for.
+/// A family's series from one query and workspace, and their bytes once they have been asked for.
 #[derive(Debug)]
 pub struct Block {
-    header: FamilyHeader,
-    series: SeriesList,
+    encoded: Encoded,
     at: Timestamp,
-    text: OnceLock<Bytes>,
 }
 
 impl Block {
     /// `at`: when its values became known here.
     pub fn new(family: Family, at: Timestamp) -> Self {
         Self {
-            header: family.header,
-            series: family.series,
+            encoded: Encoded::new(family),
             at,
-            text: OnceLock::new(),
         }
     }
 
     pub fn header(&self) -> &FamilyHeader {
-        &self.header
+        self.encoded.header()
     }
 
     pub fn series(&self) -> &SeriesList {
-        &self.series
+        self.encoded.series()
     }
 
     /// When its values became known here: the answer's arrival, or the poll's last change.
@@ -59,14 +54,9 @@ impl Block {
         self.at
     }
 
-    fn text(&self) -> Bytes {
-        self.text
-            .get_or_init(|| {
-                let mut text = Vec::new();
-                text::encode_series(&self.header, &self.series, &mut text);
-                text.into()
-            })
-            .clone()
+    /// Bytes of pages that it keeps, over all formats.
+    pub fn bytes_kept(&self) -> usize {
+        self.encoded.bytes_kept()
     }
 }
 
@@ -75,15 +65,7 @@ impl Block {
 pub struct Snapshot {
     families: BTreeMap<MetricName, BTreeMap<PollKey, Arc<Block>>>,
     polls: BTreeMap<PollKey, Arc<PollStatus>>,
-    page: OnceLock<TextPage>,
-}
-
-/// A page of text as a list of prepared pieces.
-#[derive(Clone, Debug)]
-pub struct TextPage {
-    pub pieces: Arc<[Bytes]>,
-    /// Of all pieces together.
-    pub bytes: usize,
+    pages: [[OnceLock<Page>; Coding::ALL.len()]; Format::ALL.len()],
 }
 
 /// All that one poll contributes to a snapshot.
@@ -119,25 +101,26 @@ impl Snapshot {
             .collect()
     }
 
-    /// The page in text format 0.0.4: families by name, each with its header once and the blocks of
-    /// its polls behind it. A family without series is not on it.
-    pub fn page(&self) -> &TextPage {
-        self.page.get_or_init(|| {
-            let mut pieces = Vec::new();
+    /// The page but for its end: families by name, each with its header once and the blocks of its
+    /// polls behind it. A family without series is not on it. The first call for a media does the work,
+    /// others that come meanwhile wait for it.
+    pub fn page(&self, media: Media) -> &Page {
+        self.slot(media).get_or_init(|| {
+            let mut page = PageBuilder::new(media);
             for blocks in self.families.values() {
-                let mut blocks = blocks.values().filter(|block| !block.series.is_empty());
-                let Some(first) = blocks.next() else { continue };
-                let mut header = Vec::new();
-                text::encode_header(&first.header, &mut header);
-                pieces.push(header.into());
-                pieces.push(first.text());
-                pieces.extend(blocks.map(|block| block.text()));
+                page.family(blocks.values().map(|block| &block.encoded));
             }
-            TextPage {
-                bytes: pieces.iter().map(Bytes::len).sum(),
-                pieces: pieces.into(),
-            }
+            page.build()
         })
+    }
+
+    /// The page, if it has been made.
+    pub fn ready_page(&self, media: Media) -> Option<&Page> {
+        self.slot(media).get()
+    }
+
+    fn slot(&self, media: Media) -> &OnceLock<Page> {
+        &self.pages[media.format as usize][media.coding as usize]
     }
 
     /// This snapshot with everything of `key` replaced.
@@ -152,7 +135,7 @@ impl Snapshot {
             .map(|family| Arc::new(Block::new(family, contribution.at)));
         for block in contribution.blocks.into_iter().chain(own) {
             families
-                .entry(block.header.name.clone())
+                .entry(block.header().name.clone())
                 .or_default()
                 .insert(key.clone(), block);
         }
@@ -162,7 +145,7 @@ impl Snapshot {
         Self {
             families,
             polls,
-            page: OnceLock::new(),
+            pages: Default::default(),
         }
     }
 }

@@ -80,6 +80,7 @@ fn metrics_md() -> String {
     out.push_str(HEAD);
     let metrics = SelfMetrics::new().unwrap();
     metrics.count_http_request("metrics", 200);
+    metrics.count_scrape("text", "gzip");
     let push = PushMetrics::new(&metrics).unwrap();
     PushEnded {
         outcome: PushOutcome::Success,

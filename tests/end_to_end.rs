@@ -56,7 +56,7 @@ async fn a_real_prometheus_scrapes_the_demo() {
 
     let text = page(&demo.url).await;
     promtool_check(&text);
-    let families = parse_page(&text);
+    let families = parse_page(&demo.url);
     for family in VM_FAMILIES.iter().chain(&THREAT_FAMILIES).chain(&[
         "vminsights_vm_info",
         "vminsights_table_newest_row_timestamp_seconds",
@@ -68,7 +68,7 @@ async fn a_real_prometheus_scrapes_the_demo() {
         );
     }
 
-    let prometheus = Prometheus::scraping(&demo.url);
+    let prometheus = Prometheus::scraping(&demo.url, &[]);
     let target = "sum(up{job=\"vminsights\"})";
     wait_until(
         "Prometheus has scraped",
@@ -144,6 +144,35 @@ async fn a_real_prometheus_scrapes_the_demo() {
             "{promql}"
         );
     }
+
+    // It asked for OpenMetrics; one that wants native histograms asks for protobuf, and reads the same.
+    let native = Prometheus::scraping(&demo.url, &["--enable-feature=native-histograms"]);
+    wait_until(
+        "Prometheus has scraped protobuf",
+        Duration::from_secs(60),
+        async || native.value(target).await == Some(1.0),
+    )
+    .await;
+    let sent = |format| {
+        format!("vminsights_exporter_scrapes_total{{format=\"{format}\",coding=\"gzip\"}} > bool 0")
+    };
+    for format in ["openmetrics", "protobuf"] {
+        assert_eq!(native.value(&sent(format)).await, Some(1.0), "{format}");
+    }
+    for promql in [
+        "count({__name__=~\"vminsights_(disk|cpu|memory|network|vm|threat)_.*\",__name__!~\".*_created\"})",
+        "count by () (vminsights_vm_info{os_type!=\"\"})",
+        "sum(vminsights_disk_size_bytes)",
+        "count(vminsights_vm_info{resource_id=~\"/subscriptions/.*\"})",
+    ] {
+        // A threat may come between the two scrapes.
+        wait_until(promql, Duration::from_secs(10), async || {
+            let read = native.value(promql).await;
+            read.is_some() && read == prometheus.value(promql).await
+        })
+        .await;
+    }
+    drop(native);
 
     // The fleet lives: newer rows come with the next polls.
     let newest = "max(vminsights_table_newest_row_timestamp_seconds{table=\"InsightsMetrics\"})";
@@ -286,7 +315,7 @@ queries_dir: queries
 
     let text = page(&serve.url).await;
     promtool_check(&text);
-    parse_page(&text);
+    parse_page(&serve.url);
     let data: Vec<&str> = text
         .lines()
         .filter(|line| {

@@ -25,6 +25,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use vminsights_exporter::catalogue::Catalogue;
 use vminsights_exporter::config::{Located, Settings};
+use vminsights_exporter::exposition::Media;
 use vminsights_exporter::http::{Server as Door, Site};
 use vminsights_exporter::poll::Poller;
 use vminsights_exporter::snapshot::{PollState, PollStatus, SnapshotStore};
@@ -103,7 +104,12 @@ impl Polled {
 
     /// The lines of the query's own family.
     fn data(&self) -> Vec<String> {
-        let page = self.store.current().page().pieces.concat();
+        let page = self
+            .store
+            .current()
+            .page(Media::default())
+            .pieces()
+            .concat();
         let page = String::from_utf8(page).unwrap();
         let lines = page.lines().filter(|line| line.starts_with("x_rows{"));
         lines.map(str::to_owned).collect()

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use vminsights_exporter::config::{OtlpSettings, Settings};
-use vminsights_exporter::exposition::{families_of, text};
+use vminsights_exporter::exposition::{Media, families_of};
 use vminsights_exporter::push::{BackOff, Pusher, Report};
 use vminsights_exporter::series::{Family, FamilyHeader, LabelName, MetricType, SeriesList};
 use vminsights_exporter::snapshot::{Block, Contribution, PollKey, PollStatus, SnapshotStore};
@@ -130,10 +130,11 @@ impl Rig {
     /// The page as a scrape would get it now.
     fn page(&self) -> String {
         let snapshot = self.store.current();
-        let mut page = snapshot.page().pieces.concat();
+        let page = snapshot.page(Media::default());
         let own = families_of(&self.metrics.gather(), self.metrics.began());
-        text::encode_families(&own, &mut page);
-        String::from_utf8(page).unwrap()
+        let mut bytes = page.pieces().concat();
+        bytes.extend_from_slice(&page.tail(&own));
+        String::from_utf8(bytes).unwrap()
     }
 
     fn own(&self, series: &str) -> Option<f64> {

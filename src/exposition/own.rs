@@ -53,7 +53,7 @@ fn family_of(gathered: &proto::MetricFamily, began: Timestamp) -> Option<Family>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposition::text;
+    use crate::exposition::{Format, encode_families};
     use crate::telemetry::SelfMetrics;
 
     #[test]
@@ -64,7 +64,7 @@ mod tests {
         let families = families_of(&gathered, metrics.began());
         assert_eq!(families.len(), gathered.len());
         let mut page = Vec::new();
-        text::encode_families(&families, &mut page);
+        encode_families(Format::Text, &families, &mut page);
         let page = String::from_utf8(page).unwrap();
         assert!(page.contains(
             "vminsights_exporter_http_requests_total{code=\"200\",handler=\"metrics\"} 1\n"

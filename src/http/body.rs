@@ -19,9 +19,9 @@ pub struct Pieces {
 
 impl Pieces {
     /// `bytes` is the length of all of `pieces`.
-    pub fn new(pieces: Arc<[Bytes]>, bytes: usize, tail: Bytes) -> Self {
+    pub fn new(pieces: Arc<[Bytes]>, bytes: u64, tail: Bytes) -> Self {
         Self {
-            left: bytes as u64 + tail.len() as u64,
+            left: bytes + tail.len() as u64,
             pieces,
             next: 0,
             tail: Some(tail),

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
 
 use super::body::Pieces;
-use super::status::{About, Page, SECURITY_POLICY};
-use crate::exposition::{families_of, text};
-use crate::snapshot::SnapshotStore;
+use super::status::{self, About, SECURITY_POLICY};
+use crate::exposition::{Coding, Media, Page, families_of, negotiate};
+use crate::snapshot::{Snapshot, SnapshotStore};
 use crate::telemetry::SelfMetrics;
 
 /// All that the routes see.
@@ -42,24 +42,54 @@ impl Site {
     }
 }
 
-async fn page(State(site): State<Site>) -> Response {
-    let snapshot = site.store.current();
-    let page = snapshot.page();
-    let mut own = Vec::with_capacity(4096);
-    let families = families_of(&site.metrics.gather(), site.metrics.began());
-    text::encode_families(&families, &mut own);
-    let body = Pieces::new(page.pieces.clone(), page.bytes, own.into());
-    (
-        [(header::CONTENT_TYPE, text::CONTENT_TYPE)],
-        Body::new(body),
-    )
-        .into_response()
+/// The page in the format and coding that the client likes best.
+async fn page(State(site): State<Site>, headers: HeaderMap) -> Response {
+    let asked = |name| -> Option<String> {
+        let values = headers.get_all(&name).iter();
+        let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+        headers.contains_key(name).then(|| values.join(","))
+    };
+    let offer = negotiate::format(&asked(header::ACCEPT).unwrap_or_default());
+    let media = Media {
+        format: offer.format,
+        coding: negotiate::coding(asked(header::ACCEPT_ENCODING).as_deref()),
+    };
+    let Some(page) = prepared(site.store.current(), media).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    site.metrics
+        .count_scrape(media.format.as_str(), media.coding.as_str());
+    let tail = page.tail(&families_of(&site.metrics.gather(), site.metrics.began()));
+    let body = Pieces::new(page.pieces().clone(), page.len(), tail);
+    let mut response = Response::new(Body::new(body));
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, offer.content_type),
+        (header::VARY, "Accept, Accept-Encoding"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if media.coding == Coding::Gzip {
+        let gzip = HeaderValue::from_static(media.coding.as_str());
+        headers.insert(header::CONTENT_ENCODING, gzip);
+    }
+    response
+}
+
+/// A page that is not ready yet is made where it keeps no other answer waiting. `None` if that failed.
+async fn prepared(snapshot: Arc<Snapshot>, media: Media) -> Option<Page> {
+    if let Some(page) = snapshot.ready_page(media) {
+        return Some(page.clone());
+    }
+    tokio::task::spawn_blocking(move || snapshot.page(media).clone())
+        .await
+        .ok()
 }
 
 /// Off the async threads: a page reads each series of the snapshot once.
 async fn status_page(State(site): State<Site>) -> Response {
     let rendered = tokio::task::spawn_blocking(move || {
-        let page = Page {
+        let page = status::Page {
             snapshot: &site.store.current(),
             about: &site.about,
             telemetry_path: &site.telemetry_path,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::Settings;
+use crate::exposition::Media;
 use crate::series::{Family, FamilyHeader, MetricType, RowIssues};
 use crate::telemetry::SelfMetrics;
 
@@ -62,7 +63,7 @@ fn polled(tables: &[&str]) -> Polled {
 }
 
 fn page(store: &SnapshotStore) -> String {
-    String::from_utf8(store.current().page().pieces.concat()).unwrap()
+    String::from_utf8(store.current().page(Media::default()).pieces().concat()).unwrap()
 }
 
 /// The page's data lines.

@@ -91,6 +91,11 @@ impl SeriesList {
         self.values.is_empty()
     }
 
+    /// Bytes in all label values together.
+    pub fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
     /// The series in the order they were added.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Series<'_>> {
         (0..self.values.len()).map(|index| Series { list: self, index })

@@ -16,6 +16,7 @@ pub struct SelfMetrics {
     http_requests: IntCounterVec,
     http_connections_refused: IntCounter,
     spans_lost: IntCounter,
+    scrapes: IntCounterVec,
 }
 
 /// The `outcome` of a request that brought a table.
@@ -53,6 +54,13 @@ impl SelfMetrics {
                 "vminsights_exporter_spans_lost_total",
                 "Spans of the exporter's own traces that a collector did not take.",
             )?,
+            scrapes: IntCounterVec::new(
+                Opts::new(
+                    "vminsights_exporter_scrapes_total",
+                    "Pages sent by format (text, openmetrics, protobuf) and coding (identity, gzip).",
+                ),
+                &["format", "coding"],
+            )?,
         };
         let build_info = GaugeVec::new(
             Opts::new(
@@ -76,6 +84,7 @@ impl SelfMetrics {
         metrics.register(&metrics.http_requests)?;
         metrics.register(&metrics.http_connections_refused)?;
         metrics.register(&metrics.spans_lost)?;
+        metrics.register(&metrics.scrapes)?;
         metrics.register(&build_info)?;
         #[cfg(target_os = "linux")]
         metrics.registry.register(Box::new(
@@ -111,6 +120,11 @@ impl SelfMetrics {
         self.http_requests
             .with_label_values(&[handler, itoa::Buffer::new().format(code)])
             .inc();
+    }
+
+    /// Counts a page that was sent.
+    pub fn count_scrape(&self, format: &str, coding: &str) {
+        self.scrapes.with_label_values(&[format, coding]).inc();
     }
 
     pub(super) fn count_refused_connection(&self) {

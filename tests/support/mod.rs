@@ -174,7 +174,8 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    pub fn scraping(url: &str) -> Self {
+    /// `options` as on its command line.
+    pub fn scraping(url: &str, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let target = url
             .trim_start_matches("http://")
@@ -192,6 +193,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", path("prometheus.yml")))
             .arg(format!("--storage.tsdb.path={}", path("data")))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .args(options)
             .stderr(Stdio::null())
             .spawn()
             .expect("prometheus must be installed; `make test` does that");
@@ -258,10 +260,12 @@ pub fn promtool_check(page: &str) {
     assert_eq!(pipe(promtool, page), "", "promtool complains");
 }
 
-/// What Python's prometheus_client makes of the page: series by family.
-pub fn parse_page(page: &str) -> HashMap<String, u64> {
+/// What Python's prometheus_client makes of the page at `url` in all text formats: series by family.
+pub fn parse_page(url: &str) -> HashMap<String, u64> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut python = Command::new(root.join(".tools/python/bin/python"));
-    python.arg(root.join("tests/programs/parse_page.py"));
-    serde_json::from_str(&pipe(python, page)).unwrap()
+    python
+        .arg(root.join("tests/programs/parse_page.py"))
+        .arg(url);
+    serde_json::from_str(&pipe(python, "")).unwrap()
 }
