@@ -27,7 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("http", &["exposition", "snapshot", "telemetry"]),
+    ("http", &["config", "exposition", "snapshot", "telemetry"]),
     // Of config only `Secret`, so that its own secret does not print either.
     ("simulator", &["config", "kql"]),
 ];
