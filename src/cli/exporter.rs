@@ -26,7 +26,7 @@ pub struct WebArguments {
     listen_addresses: Vec<Address>,
     /// TLS, users and headers, in the format that Prometheus' exporters share.
     #[arg(long = "web.config.file", value_name = "FILE")]
-    config_file: Option<PathBuf>,
+    web_config_file: Option<PathBuf>,
     /// The path of the metrics.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
     telemetry_path: String,
@@ -35,7 +35,7 @@ pub struct WebArguments {
 impl WebArguments {
     /// Reads the web configuration file, if there is one, and all that it names.
     pub fn lock(&self, metrics: &SelfMetrics) -> Result<Lock, Failure> {
-        match &self.config_file {
+        match &self.web_config_file {
             None => Ok(Lock::open(metrics.clone())),
             Some(file) => Ok(Lock::load(file, metrics.clone())?),
         }
