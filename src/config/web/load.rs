@@ -102,16 +102,22 @@ impl Reader<'_> {
     fn tls(&mut self, tls: Spanned<raw::Tls>) -> Option<TlsSettings> {
         let line = yaml::line(&tls);
         let tls = tls.value;
-        let certificate = self.pem(line, ["cert_file", "cert"], tls.cert_file, tls.cert);
-        let key = self.pem(line, ["key_file", "key"], tls.key_file, tls.key);
         for (missing, keys) in [
-            (certificate.is_none(), "cert_file or cert"),
-            (key.is_none(), "key_file or key"),
+            (
+                tls.cert_file.is_none() && tls.cert.is_none(),
+                "cert_file or cert",
+            ),
+            (
+                tls.key_file.is_none() && tls.key.is_none(),
+                "key_file or key",
+            ),
         ] {
             if missing {
                 self.problem(line, format!("tls_server_config must have {keys}"));
             }
         }
+        let certificate = self.pem(line, ["cert_file", "cert"], tls.cert_file, tls.cert);
+        let key = self.pem(line, ["key_file", "key"], tls.key_file, tls.key);
         let authorities = self.pem(
             line,
             ["client_ca_file", "client_ca"],

@@ -50,6 +50,8 @@ pub async fn run(
     stopped: watch::Receiver<bool>,
 ) {
     let stopping = stopped.clone();
+    // The server waits until every receiver is gone: this one goes with the connection.
+    let _held = stopped.clone();
     let unasked_at_the_end = async {
         stop_of(stopped).await;
         if place.was_asked() {
