@@ -22,7 +22,7 @@ use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use vminsights_exporter::exposition::{Coding, Format, Media};
-use vminsights_exporter::http::{Server, Site};
+use vminsights_exporter::http::{Limits, Lock, Server, Site};
 use vminsights_exporter::snapshot::{Block, Contribution, PollKey, PollStatus, SnapshotStore};
 use vminsights_exporter::telemetry::SelfMetrics;
 
@@ -208,9 +208,11 @@ async fn main() {
         telemetry_path: "/metrics".into(),
         about: Arc::default(),
     };
-    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let ours = format!("http://{}/metrics", server.address());
-    tokio::spawn(server.serve(site.router(), metrics, std::future::pending()));
+    let anywhere = ["127.0.0.1:0".parse().unwrap()];
+    let server = Server::bind(&anywhere, Limits::default()).await.unwrap();
+    let ours = format!("http://{}/metrics", server.endpoints().next().unwrap());
+    let lock = Arc::new(Lock::open(metrics.clone()));
+    tokio::spawn(server.serve(site.router(), lock, metrics, std::future::pending()));
     let bares = [
         bare(whole(identity), "identity").await,
         bare(whole(gzip), "gzip").await,

@@ -27,7 +27,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("http", &["exposition", "series", "snapshot", "telemetry"]),
+    (
+        "http",
+        &["config", "exposition", "series", "snapshot", "telemetry"],
+    ),
     (
         "push",
         &["config", "exposition", "series", "snapshot", "telemetry"],

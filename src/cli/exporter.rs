@@ -1,8 +1,7 @@
 //! The exporter itself, as `serve` and `demo` both run it: from a configuration file, with no other
 //! way in.
 
-use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -13,7 +12,7 @@ use crate::azure::LogsClient;
 use crate::catalogue::Catalogue;
 use crate::config::Settings;
 use crate::exposition::otlp;
-use crate::http::{Server, Site};
+use crate::http::{Address, Endpoint, Limits, Lock, Server, Site};
 use crate::poll::Poller;
 use crate::push::{self, Pusher};
 use crate::snapshot::SnapshotStore;
@@ -22,16 +21,29 @@ use crate::telemetry::{SelfMetrics, Traces};
 
 #[derive(Args)]
 pub struct WebArguments {
-    /// Where the metrics are served.
+    /// Where to listen: ADDRESS:PORT, :PORT for all addresses, or unix:/PATH. May be repeated.
     #[arg(
         long = "web.listen-address",
-        value_name = "ADDRESS:PORT",
+        value_name = "ADDRESS",
         default_value = "127.0.0.1:10048"
     )]
-    listen_address: SocketAddr,
+    listen_addresses: Vec<Address>,
+    /// TLS, users and headers, in the format that Prometheus' exporters share.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    web_config_file: Option<PathBuf>,
     /// The path of the metrics.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
     telemetry_path: String,
+}
+
+impl WebArguments {
+    /// Reads the web configuration file, if there is one, and all that it names.
+    pub fn lock(&self, metrics: &SelfMetrics) -> Result<Lock, Failure> {
+        match &self.web_config_file {
+            None => Ok(Lock::open(metrics.clone())),
+            Some(file) => Ok(Lock::load(file, metrics.clone())?),
+        }
+    }
 }
 
 fn telemetry_path(path: &str) -> Result<String, String> {
@@ -53,6 +65,7 @@ pub struct Exporter {
     pusher: Option<Pusher>,
     metrics: SelfMetrics,
     server: Server,
+    lock: Arc<Lock>,
     telemetry_path: Arc<str>,
     traces: Option<TraceGuard>,
 }
@@ -68,7 +81,8 @@ impl Exporter {
         let (settings, catalogue, client, pusher) = checked(config_file, &metrics)?;
         let wanted = settings.otlp.as_ref().and_then(|otlp| otlp.traces.as_ref());
         let trace_export = wanted.map(super::traces::export).transpose()?;
-        let server = Server::bind(web.listen_address)
+        let lock = Arc::new(web.lock(&metrics)?);
+        let server = Server::bind(&web.listen_addresses, Limits::default())
             .await
             .map_err(Failure::failed)?;
         let mut exporter = Self {
@@ -78,6 +92,7 @@ impl Exporter {
             pusher,
             metrics,
             server,
+            lock,
             telemetry_path: web.telemetry_path.as_str().into(),
             traces: None,
         };
@@ -89,9 +104,14 @@ impl Exporter {
         Ok(exporter)
     }
 
-    /// Where the metrics are.
+    /// Where the metrics are; the first address, if there are several.
     pub fn url(&self) -> String {
-        format!("http://{}{}", self.server.address(), self.telemetry_path)
+        let scheme = if self.lock.has_tls() { "https" } else { "http" };
+        match self.server.endpoints().next() {
+            Some(Endpoint::Tcp(address)) => format!("{scheme}://{address}{}", self.telemetry_path),
+            Some(endpoint @ Endpoint::Unix(_)) => format!("{endpoint} {}", self.telemetry_path),
+            None => String::new(),
+        }
     }
 
     /// Who we are, for a receiver of metrics or traces.
@@ -123,7 +143,7 @@ impl Exporter {
             about: about(&self.settings, &self.catalogue).into(),
         };
         self.server
-            .serve(site.router(), self.metrics, shutdown)
+            .serve(site.router(), self.lock, self.metrics, shutdown)
             .await;
         poller.stop().await;
         if let Some(push) = push {

@@ -7,7 +7,7 @@ use clap::Args;
 use super::exporter::{Exporter, WebArguments};
 use super::shutdown::Shutdown;
 use super::{Failure, check};
-use crate::telemetry::Traces;
+use crate::telemetry::{SelfMetrics, Traces};
 
 #[derive(Args)]
 pub struct ServeArguments {
@@ -23,6 +23,8 @@ pub struct ServeArguments {
 
 pub async fn run(arguments: ServeArguments, traces: Traces) -> Result<(), Failure> {
     if arguments.config_check {
+        let metrics = SelfMetrics::new().map_err(Failure::failed)?;
+        arguments.web.lock(&metrics)?;
         return check::check(&arguments.config_file);
     }
     let mut shutdown = Shutdown::listen().map_err(Failure::failed)?;

@@ -10,6 +10,7 @@ mod problem;
 mod raw;
 mod secret;
 mod settings;
+mod web;
 pub mod yaml;
 
 pub use file::read_text;
@@ -22,6 +23,7 @@ pub use settings::{
     AzureSettings, CredentialChoice, Endpoints, Limits, Located, SecretSource, Settings, Workspace,
     WorkspaceId, WorkspaceIdError,
 };
+pub use web::{ClientPolicy, Clients, Curve, Pem, Rate, TlsSettings, TlsVersion, WebSettings};
 
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,25 @@ pub fn from_text<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Prob
     })
 }
 
+/// As [`from_text`], for a file that holds secrets: a message that quotes a value is replaced.
+///
+/// # Errors
+/// One [`Problem`] with the line.
+pub fn from_text_with_secrets<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Problem> {
+    from_text(file, text).map_err(|mut problem| {
+        // Unknown keys are told by name, in backticks; values come in quotes, or bare behind a type.
+        let tells_a_key = ["unknown key", "missing key", "duplicate mapping key"]
+            .iter()
+            .any(|known| problem.text.starts_with(known));
+        if !tells_a_key {
+            problem.text =
+                "is not YAML of the documented shape here (the value may be secret: not repeated)"
+                    .into();
+        }
+        problem
+    })
+}
+
 /// The library ends (or begins) its messages with the place, which a [`Problem`] says itself; and
 /// its advice is for programmers.
 fn strip_place(text: &str) -> String {

@@ -7,13 +7,16 @@
 //! | `/-/healthy` | 200 while the process serves |
 //! | `/-/ready` | 200 once each query has been tried, 503 before |
 //!
+//! [`Lock`] says who gets in (TLS, users), [`Server`] holds the connections and their limits.
 //! It sees a snapshot and the process' own metrics, nothing else: no request reaches Azure.
 
 mod body;
+mod lock;
 mod routes;
 mod server;
 mod status;
 
+pub use lock::Lock;
 pub use routes::Site;
-pub use server::{BindError, Server};
+pub use server::{Address, AddressError, BindError, Endpoint, Limits, Server};
 pub use status::{About, AboutQuery};

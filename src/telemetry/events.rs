@@ -1,5 +1,6 @@
 //! Events: each struct's `emit` writes its log line and moves its counter.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::{FailureReason, SelfMetrics};
@@ -27,15 +28,66 @@ impl ApiRequest<'_> {
     }
 }
 
-/// A connection to our own server was closed because as many as allowed were open.
-pub struct ConnectionRefused {
-    pub limit: usize,
+/// A connection to our own server was ended by us before its client was done.
+pub struct ConnectionCut {
+    pub reason: CutReason,
 }
 
-impl ConnectionRefused {
+/// Why a connection was cut; the label's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CutReason {
+    /// As many as allowed were open, and this one had stood still for longest.
+    Full,
+    /// It stood still for too long.
+    Stalled,
+    /// No TLS handshake came about, or not in time.
+    Handshake,
+}
+
+impl CutReason {
+    pub const ALL: [Self; 3] = [Self::Full, Self::Stalled, Self::Handshake];
+
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Stalled => "stalled",
+            Self::Handshake => "handshake",
+        }
+    }
+}
+
+impl ConnectionCut {
     pub fn emit(&self, metrics: &SelfMetrics) {
-        metrics.count_refused_connection();
-        tracing::debug!(limit = self.limit, "connection refused: too many are open");
+        metrics.count_cut_connection(self.reason);
+        tracing::debug!(reason = self.reason.as_str(), "connection cut");
+    }
+}
+
+/// The web configuration file, or a certificate or key that it names, changed and is in use.
+pub struct WebConfigReloaded<'a> {
+    pub file: &'a Path,
+}
+
+impl WebConfigReloaded<'_> {
+    pub fn emit(&self, metrics: &SelfMetrics) {
+        metrics.count_web_config_reload(true);
+        tracing::info!(file = %self.file.display(), "web configuration read again");
+    }
+}
+
+/// It changed and is broken; the last good one stays in use.
+pub struct WebConfigRefused<'a> {
+    pub problems: &'a dyn std::fmt::Display,
+}
+
+impl WebConfigRefused<'_> {
+    pub fn emit(&self, metrics: &SelfMetrics) {
+        metrics.count_web_config_reload(false);
+        tracing::error!(
+            problems = %self.problems,
+            "web configuration changed and is not good; the last good one stays in use"
+        );
     }
 }
 

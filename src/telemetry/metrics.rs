@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{GaugeVec, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::FailureReason;
+use super::events::CutReason;
 
 /// Counters of the process as a whole. Cheap to clone; clones share the counters.
 #[derive(Clone, Debug)]
@@ -14,13 +15,16 @@ pub struct SelfMetrics {
     began: Timestamp,
     api_requests: IntCounterVec,
     http_requests: IntCounterVec,
-    http_connections_refused: IntCounter,
+    http_connections_cut: IntCounterVec,
+    web_config_reloads: IntCounterVec,
+    web_config_good: IntGauge,
     spans_lost: IntCounter,
     scrapes: IntCounterVec,
 }
 
 /// The `outcome` of a request that brought a table.
 const SUCCESS: &str = "success";
+const FAILURE: &str = "failure";
 
 impl SelfMetrics {
     /// Every series that has few enough label values starts at zero, so that the first failure is
@@ -46,9 +50,23 @@ impl SelfMetrics {
                 ),
                 &["handler", "code"],
             )?,
-            http_connections_refused: IntCounter::new(
-                "vminsights_exporter_http_connections_refused_total",
-                "Connections closed at once because as many as allowed were open.",
+            http_connections_cut: IntCounterVec::new(
+                Opts::new(
+                    "vminsights_exporter_http_connections_cut_total",
+                    "Connections that the exporter's own HTTP server ended early, by reason: full (the longest without progress yields when as many as allowed are open), stalled, handshake.",
+                ),
+                &["reason"],
+            )?,
+            web_config_reloads: IntCounterVec::new(
+                Opts::new(
+                    "vminsights_exporter_web_config_reloads_total",
+                    "Changes of the web configuration file or of a certificate or key that it names, by outcome: success or failure.",
+                ),
+                &["outcome"],
+            )?,
+            web_config_good: IntGauge::new(
+                "vminsights_exporter_web_config_last_reload_successful",
+                "1 while the newest web configuration is in use, 0 while an older one is because the newest is broken.",
             )?,
             spans_lost: IntCounter::new(
                 "vminsights_exporter_spans_lost_total",
@@ -80,9 +98,19 @@ impl SelfMetrics {
         ) {
             metrics.api_requests.with_label_values(&[outcome]);
         }
+        for reason in CutReason::ALL {
+            let labels = [reason.as_str()];
+            metrics.http_connections_cut.with_label_values(&labels);
+        }
+        for outcome in [SUCCESS, FAILURE] {
+            metrics.web_config_reloads.with_label_values(&[outcome]);
+        }
+        metrics.web_config_good.set(1);
         metrics.register(&metrics.api_requests)?;
         metrics.register(&metrics.http_requests)?;
-        metrics.register(&metrics.http_connections_refused)?;
+        metrics.register(&metrics.http_connections_cut)?;
+        metrics.register(&metrics.web_config_reloads)?;
+        metrics.register(&metrics.web_config_good)?;
         metrics.register(&metrics.spans_lost)?;
         metrics.register(&metrics.scrapes)?;
         metrics.register(&build_info)?;
@@ -127,8 +155,15 @@ impl SelfMetrics {
         self.scrapes.with_label_values(&[format, coding]).inc();
     }
 
-    pub(super) fn count_refused_connection(&self) {
-        self.http_connections_refused.inc();
+    pub(super) fn count_cut_connection(&self, reason: CutReason) {
+        let labels = [reason.as_str()];
+        self.http_connections_cut.with_label_values(&labels).inc();
+    }
+
+    pub(super) fn count_web_config_reload(&self, good: bool) {
+        let outcome = if good { SUCCESS } else { FAILURE };
+        self.web_config_reloads.with_label_values(&[outcome]).inc();
+        self.web_config_good.set(good.into());
     }
 
     pub(super) fn count_lost_spans(&self, spans: u64) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reqwest::{Client, Method, Response, header};
 use tokio::sync::oneshot;
-use vminsights_exporter::http::{Server, Site};
+use vminsights_exporter::http::{Limits, Lock, Server, Site};
 use vminsights_exporter::telemetry::SelfMetrics;
 
 use crate::{fixture, gzip};
@@ -19,11 +19,13 @@ async fn served() -> (String, oneshot::Sender<()>) {
         telemetry_path: "/metrics".into(),
         about: Arc::default(),
     };
-    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let url = format!("http://{}/metrics", server.address());
+    let anywhere = ["127.0.0.1:0".parse().unwrap()];
+    let server = Server::bind(&anywhere, Limits::default()).await.unwrap();
+    let url = format!("http://{}/metrics", server.endpoints().next().unwrap());
+    let lock = Arc::new(Lock::open(metrics.clone()));
     let (stop, stopped) = oneshot::channel();
     let until = async { drop(stopped.await) };
-    tokio::spawn(server.serve(site.router(), metrics, until));
+    tokio::spawn(server.serve(site.router(), lock, metrics, until));
     (url, stop)
 }
 

@@ -1,0 +1,246 @@
+//! One connection from its first byte to its last.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode};
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use super::limits::Limits;
+use super::places::{Place, Places, Progress};
+use crate::http::lock::{Lock, refusal};
+use crate::telemetry::SelfMetrics;
+use crate::telemetry::events::{ConnectionCut, CutReason};
+
+/// A client that takes one has made progress.
+const PIECE: usize = 256 << 10;
+
+/// All that a connection needs.
+pub struct Door {
+    pub router: Router,
+    pub lock: Arc<Lock>,
+    pub limits: Limits,
+    pub places: Arc<Places>,
+    pub metrics: SelfMetrics,
+}
+
+/// Bytes to and from a client.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// Serves one connection until it ends, yields, stalls, or the server stops.
+pub async fn run(
+    stream: Box<dyn Stream>,
+    place: Place,
+    door: Arc<Door>,
+    stopped: watch::Receiver<bool>,
+) {
+    let stopping = stopped.clone();
+    // The server waits until every receiver is gone: this one goes with the connection.
+    let _held = stopped.clone();
+    let unasked_at_the_end = async {
+        stop_of(stopped).await;
+        if place.was_asked() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let reason = tokio::select! {
+        reason = converse(stream, place.progress(), &door, stopping) => reason,
+        // Counted where it was decided.
+        () = place.is_cut() => None,
+        () = place.is_stalled(door.limits.stall) => Some(CutReason::Stalled),
+        // hyper would wait for a request that may never come.
+        () = unasked_at_the_end => None,
+    };
+    if let Some(reason) = reason {
+        ConnectionCut { reason }.emit(&door.metrics);
+    }
+}
+
+async fn converse(
+    stream: Box<dyn Stream>,
+    progress: Progress,
+    door: &Arc<Door>,
+    stopping: watch::Receiver<bool>,
+) -> Option<CutReason> {
+    // Over plain TCP nothing settles the version, and waiting for a client to show which one it
+    // speaks has no time limit; so it is HTTP/1.
+    let Some(config) = door.lock.tls() else {
+        http1(stream, progress, door, stopping).await;
+        return None;
+    };
+    let handshake = TlsAcceptor::from(config).accept(stream);
+    let stream = match tokio::time::timeout(door.limits.handshake, handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "no TLS handshake");
+            return Some(CutReason::Handshake);
+        }
+        Err(_) => {
+            tracing::debug!("no TLS handshake in time");
+            return Some(CutReason::Handshake);
+        }
+    };
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        http2(stream, progress, door, stopping).await;
+    } else {
+        http1(stream, progress, door, stopping).await;
+    }
+    None
+}
+
+async fn http1(
+    stream: impl Stream + 'static,
+    progress: Progress,
+    door: &Arc<Door>,
+    stopping: watch::Receiver<bool>,
+) {
+    let door = door.clone();
+    let limits = door.limits;
+    let service = service_fn(move |request| answer(door.clone(), progress.clone(), request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_header_size(limits.head_bytes)
+        .serve_connection(TokioIo::new(stream), service);
+    to_the_end(connection, stopping).await;
+}
+
+/// Floods of resets are bounded by hyper's own defaults.
+async fn http2(
+    stream: impl Stream + 'static,
+    progress: Progress,
+    door: &Arc<Door>,
+    stopping: watch::Receiver<bool>,
+) {
+    let door = door.clone();
+    let limits = door.limits;
+    let service = service_fn(move |request| answer(door.clone(), progress.clone(), request));
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.http2_streams)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(limits.http2_ping)
+        .keep_alive_timeout(limits.http2_ping)
+        .serve_connection(TokioIo::new(stream), service);
+    to_the_end(connection, stopping).await;
+}
+
+/// Ends when the server stops.
+pub async fn stop_of(mut stopping: watch::Receiver<bool>) {
+    // Fails only when the server is gone.
+    let _ = stopping.wait_for(|stops| *stops).await;
+}
+
+async fn to_the_end<C>(connection: C, stopping: watch::Receiver<bool>)
+where
+    C: GracefulConnection<Output = hyper::Result<()>, Error = hyper::Error>,
+{
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop_of(stopping) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// The lock first, then the routes. A request's body is never read.
+async fn answer(
+    door: Arc<Door>,
+    progress: Progress,
+    mut request: Request<Incoming>,
+) -> Result<Response<Watched>, Infallible> {
+    progress.asked();
+    let mut response = match admit(&door, &mut request).await {
+        Ok(()) => {
+            TowerToHyperService::new(door.router.clone())
+                .call(request)
+                .await?
+        }
+        Err(refusal) => {
+            let status = refusal.status().as_u16();
+            door.metrics.count_http_request("refused", status);
+            refusal
+        }
+    };
+    door.lock.set_headers(&mut response);
+    Ok(response.map(|body| Watched {
+        body,
+        rest: Bytes::new(),
+        progress,
+    }))
+}
+
+async fn admit(door: &Door, request: &mut Request<Incoming>) -> Result<(), Response<Body>> {
+    let uri = request.uri().path_and_query();
+    if uri.is_some_and(|uri| uri.as_str().len() > door.limits.uri_bytes) {
+        return Err(refusal(StatusCode::URI_TOO_LONG, "The path is too long.\n"));
+    }
+    door.lock.admit(request).await
+}
+
+/// A body in bounded pieces, each of which is progress when hyper has room for it.
+struct Watched {
+    body: Body,
+    rest: Bytes,
+    progress: Progress,
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.rest.is_empty() {
+            let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
+            match frame.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => self.rest = data,
+                Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => {
+                    self.progress.made();
+                    return Poll::Ready(None);
+                }
+            }
+        }
+        self.progress.made();
+        let length = self.rest.len().min(PIECE);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (body, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        let mut hint = SizeHint::new();
+        if let Some(upper) = body.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(body.lower() + rest);
+        hint
+    }
+}

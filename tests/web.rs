@@ -1,0 +1,646 @@
+//! The server and its lock over loopback: TLS, users, limits, and what hostile or slow clients get.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use proptest::prelude::*;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use vminsights_exporter::http::{Address, BindError, Endpoint, Limits, Lock, Server, Site};
+use vminsights_exporter::telemetry::SelfMetrics;
+
+/// Only a failed test waits for so long.
+const SOON: Duration = Duration::from_secs(30);
+const BIG: usize = 32 << 20;
+
+/// A running server, and the folder of its web configuration.
+struct Rig {
+    folder: TempDir,
+    lock: Arc<Lock>,
+    metrics: SelfMetrics,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+/// The site's routes and a big page.
+fn router(metrics: &SelfMetrics) -> Router {
+    let site = Site {
+        store: Arc::default(),
+        metrics: metrics.clone(),
+        telemetry_path: "/metrics".into(),
+        about: Arc::default(),
+    };
+    site.router()
+        .route("/big", get(|| async { vec![b'x'; BIG] }))
+}
+
+impl Rig {
+    async fn open(limits: Limits) -> Self {
+        Self::start(limits, tempfile::tempdir().unwrap(), None).await
+    }
+
+    async fn with(folder: TempDir, web: &str) -> Self {
+        std::fs::write(folder.path().join("web.yml"), web).unwrap();
+        Self::start(Limits::default(), folder, Some("web.yml")).await
+    }
+
+    async fn start(limits: Limits, folder: TempDir, file: Option<&str>) -> Self {
+        let metrics = SelfMetrics::new().unwrap();
+        let lock = Arc::new(match file {
+            Some(file) => Lock::load(&folder.path().join(file), metrics.clone()).unwrap(),
+            None => Lock::open(metrics.clone()),
+        });
+        let anywhere = ["127.0.0.1:0".parse().unwrap()];
+        let server = Server::bind(&anywhere, limits).await.unwrap();
+        let address = address(&server);
+        let (stop, stopped) = oneshot::channel();
+        let serving = server.serve(router(&metrics), lock.clone(), metrics.clone(), async {
+            let _ = stopped.await;
+        });
+        Self {
+            folder,
+            lock,
+            metrics,
+            address,
+            stop,
+            serving: tokio::spawn(serving),
+        }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    fn counted(&self, family: &str, label: &str) -> f64 {
+        let families = self.metrics.gather();
+        let family = families.iter().find(|f| f.name() == family).unwrap();
+        let metric =
+            |m: &&prometheus::proto::Metric| m.get_label().iter().any(|l| l.value() == label);
+        let metric = family.get_metric().iter().find(metric);
+        metric.map_or(0.0, |metric| metric.get_counter().get_value())
+    }
+}
+
+fn address(server: &Server) -> SocketAddr {
+    match server.endpoints().next() {
+        Some(Endpoint::Tcp(address)) => *address,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Sends a request's head as it stands and reads to the end.
+async fn send(address: SocketAddr, head: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    exchange(&mut stream, head).await
+}
+
+async fn exchange<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
+    stream: &mut S,
+    head: &str,
+) -> String {
+    let head = format!("{head}\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let _ = stream.write_all(head.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(SOON, stream.read_to_end(&mut answer))
+        .await
+        .unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// An authority, and PEM of what it signs.
+struct Authority(Issuer<'static, KeyPair>, String);
+
+impl Authority {
+    fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut ca = CertificateParams::new(Vec::new()).unwrap();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = ca.self_signed(&key).unwrap().pem();
+        Self(Issuer::new(ca, key), pem)
+    }
+
+    fn sign(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec![name.into()]).unwrap();
+        let certificate = leaf.signed_by(&key, &self.0).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// A folder with `server.crt`, `server.key` and `ca.crt`.
+    fn folder(&self) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = self.sign("127.0.0.1");
+        for (name, text) in [
+            ("server.crt", &certificate),
+            ("server.key", &key),
+            ("ca.crt", &self.1),
+        ] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn client(&self) -> reqwest::ClientBuilder {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let ca = reqwest::Certificate::from_pem(self.1.as_bytes()).unwrap();
+        reqwest::Client::builder().tls_certs_only([ca]).no_proxy()
+    }
+
+    fn client_with(&self, certificate: &(String, String)) -> reqwest::ClientBuilder {
+        let pem = format!("{}{}", certificate.0, certificate.1);
+        self.client()
+            .identity(reqwest::Identity::from_pem(pem.as_bytes()).unwrap())
+    }
+}
+
+const TLS: &str = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n";
+
+#[tokio::test]
+async fn tls_speaks_http2_and_http1() {
+    let ca = Authority::new();
+    let rig = Rig::with(ca.folder(), TLS).await;
+    let url = format!("https://{}/-/healthy", rig.address);
+    for (client, version) in [
+        (ca.client(), reqwest::Version::HTTP_2),
+        (ca.client().http1_only(), reqwest::Version::HTTP_11),
+    ] {
+        let answer = client.build().unwrap().get(&url).send().await.unwrap();
+        assert_eq!(answer.version(), version);
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.text().await.unwrap(), "Healthy.\n");
+    }
+    // A big page over HTTP/2, whole.
+    let url = format!("https://{}/big", rig.address);
+    let answer = ca.client().build().unwrap().get(&url).send().await.unwrap();
+    assert_eq!(answer.bytes().await.unwrap().len(), BIG);
+    // Plain HTTP gets no answer, and is counted.
+    let answer = send(rig.address, "GET / HTTP/1.1").await;
+    assert!(!answer.contains("HTTP/1.1 200"), "{answer}");
+    let cut = "vminsights_exporter_http_connections_cut_total";
+    assert_eq!(rig.counted(cut, "handshake"), 1.0);
+}
+
+#[tokio::test]
+async fn http2_and_old_versions_can_be_switched_off() {
+    let ca = Authority::new();
+    let web = "tls_server_config: {cert_file: server.crt, key_file: server.key, min_version: TLS13}
+http_server_config: {http2: false, headers: {Content-Security-Policy: frame-ancestors example.org}}\n";
+    let rig = Rig::with(ca.folder(), web).await;
+    let url = format!("https://{}/", rig.address);
+    let answer = ca.client().build().unwrap().get(&url).send().await.unwrap();
+    assert_eq!(answer.version(), reqwest::Version::HTTP_11);
+    let headers = answer.headers();
+    assert_eq!(
+        headers["content-security-policy"],
+        "frame-ancestors example.org"
+    );
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    let old = ca.client().tls_version_max(reqwest::tls::Version::TLS_1_2);
+    assert!(old.build().unwrap().get(&url).send().await.is_err());
+}
+
+#[tokio::test]
+async fn only_certificates_of_the_authority_with_a_listed_name_get_in() {
+    let (ca, stranger) = (Authority::new(), Authority::new());
+    let web = "tls_server_config:
+  cert_file: server.crt
+  key_file: server.key
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: ca.crt
+  client_allowed_sans: [prometheus.example]\n";
+    let rig = Rig::with(ca.folder(), web).await;
+    let url = format!("https://{}/-/healthy", rig.address);
+    let good = ca.client_with(&ca.sign("prometheus.example"));
+    assert_eq!(
+        good.build()
+            .unwrap()
+            .get(&url)
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+    for (who, client) in [
+        ("nobody", ca.client()),
+        ("another name", ca.client_with(&ca.sign("grafana.example"))),
+        (
+            "a stranger",
+            ca.client_with(&stranger.sign("prometheus.example")),
+        ),
+    ] {
+        let answer = client.build().unwrap().get(&url).send().await;
+        assert!(answer.is_err(), "{who} got in");
+    }
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_used_and_a_broken_one_is_not() {
+    let (ca, next) = (Authority::new(), Authority::new());
+    let rig = Rig::with(ca.folder(), TLS).await;
+    let url = format!("https://{}/-/healthy", rig.address);
+    let reaches = |ca: &Authority| {
+        let request = ca.client().build().unwrap().get(&url).send();
+        async move { request.await.is_ok() }
+    };
+    let reloads = "vminsights_exporter_web_config_reloads_total";
+    rig.lock.refresh();
+    assert_eq!(rig.counted(reloads, "success"), 0.0, "nothing has changed");
+    // The key of the new pair is not there yet; telling it once is enough.
+    let (certificate, key) = next.sign("127.0.0.1");
+    rig.write("server.crt", &certificate);
+    rig.lock.refresh();
+    rig.lock.refresh();
+    assert_eq!(rig.counted(reloads, "failure"), 1.0);
+    assert!(reaches(&ca).await, "the last good one stays");
+    rig.write("server.key", &key);
+    rig.lock.refresh();
+    assert_eq!(rig.counted(reloads, "success"), 1.0);
+    assert!(reaches(&next).await && !reaches(&ca).await);
+    rig.write("web.yml", "");
+    rig.lock.refresh();
+    assert_eq!(rig.counted(reloads, "failure"), 2.0);
+    assert!(
+        reaches(&next).await,
+        "TLS is never switched off by a reload"
+    );
+}
+
+fn users(pairs: &[(&str, &str)]) -> String {
+    let mut text = String::from("basic_auth_users:\n");
+    for (user, password) in pairs {
+        text.push_str(&format!(
+            "  {user}: {}\n",
+            bcrypt::hash(password, 4).unwrap()
+        ));
+    }
+    text
+}
+
+#[tokio::test]
+async fn only_users_get_in_wherever_they_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    let rig = Rig::with(folder, &users(&[("alice", "wonder land")])).await;
+    let client = Authority::new().client().build().unwrap();
+    let ask = |path: &str, user: &str, password: &str| {
+        let request = client.get(format!("http://{}{path}", rig.address));
+        let request = request.basic_auth(user, Some(password));
+        async move { request.send().await.unwrap().status().as_u16() }
+    };
+    for path in ["/metrics", "/-/healthy", "/", "/nowhere"] {
+        let answer = send(rig.address, &format!("GET {path} HTTP/1.1")).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{path}: {answer}");
+        let asks = "www-authenticate: Basic realm=\"vminsights-exporter\", charset=\"UTF-8\"\r\n";
+        assert!(answer.contains(asks), "{answer}");
+        assert_eq!(ask(path, "alice", "wrong").await, 401);
+        assert_eq!(ask(path, "mallory", "wonder land").await, 401);
+    }
+    for _ in 0..2 {
+        assert_eq!(ask("/metrics", "alice", "wonder land").await, 200);
+    }
+    assert_eq!(ask("/nowhere", "alice", "wonder land").await, 404);
+    let requests = "vminsights_exporter_http_requests_total";
+    assert_eq!(rig.counted(requests, "401"), 12.0);
+    // Another password: the remembered one is of no use.
+    rig.write("web.yml", &users(&[("alice", "looking glass")]));
+    rig.lock.refresh();
+    assert_eq!(ask("/metrics", "alice", "wonder land").await, 401);
+    assert_eq!(ask("/metrics", "alice", "looking glass").await, 200);
+}
+
+#[tokio::test]
+async fn a_rate_limit_refuses_what_is_beyond_the_burst() {
+    let folder = tempfile::tempdir().unwrap();
+    let rig = Rig::with(folder, "rate_limit: {interval: 1h, burst: 2}\n").await;
+    let mut codes = Vec::new();
+    for _ in 0..3 {
+        codes.push(send(rig.address, "GET / HTTP/1.1").await[9..12].to_owned());
+    }
+    assert_eq!(codes, ["200", "200", "429"]);
+}
+
+#[tokio::test]
+async fn other_methods_unknown_paths_and_endless_heads_are_refused() {
+    let rig = Rig::open(Limits::default()).await;
+    let long_path = format!("GET /{} HTTP/1.1", "x".repeat(5_000));
+    let long_head = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(64 << 10));
+    for (head, code) in [
+        ("POST /metrics HTTP/1.1", "405"),
+        ("OPTIONS / HTTP/1.1", "405"),
+        ("GET /nowhere HTTP/1.1", "404"),
+        ("POST /nowhere HTTP/1.1", "404"),
+        (long_path.as_str(), "414"),
+        (long_head.as_str(), "431"),
+    ] {
+        let answer = send(rig.address, head).await;
+        let told = answer.lines().next().unwrap_or_default();
+        assert!(
+            told.starts_with(&format!("HTTP/1.1 {code} ")),
+            "{head:.40}: {told}"
+        );
+        assert_eq!(
+            answer.contains("allow: GET,HEAD\r\n"),
+            code == "405",
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn silent_and_dawdling_clients_are_let_go() {
+    let short = Duration::from_millis(50);
+    let rig = Rig::open(Limits {
+        head: short,
+        ..Limits::default()
+    })
+    .await;
+    for sent in ["", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+        let mut stream = TcpStream::connect(rig.address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(SOON, stream.read_to_end(&mut rest)).await;
+        assert!(read.is_ok(), "still open");
+        assert!(!rest.starts_with(b"HTTP/1.1 200"), "{sent:?}");
+    }
+    // A client that does not read its answer is cut, and the answer ends early.
+    let rig = Rig::open(Limits {
+        stall: short,
+        ..Limits::default()
+    })
+    .await;
+    let mut stream = TcpStream::connect(rig.address).await.unwrap();
+    stream
+        .write_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let cut = "vminsights_exporter_http_connections_cut_total";
+    let counted = async {
+        while rig.counted(cut, "stalled") < 1.0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, counted).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_thousand_slow_clients_do_not_stop_one_honest_scraper() {
+    let rig = Rig::open(Limits {
+        connections: 64,
+        ..Limits::default()
+    })
+    .await;
+    let mut crowd = Vec::new();
+    for index in 0..1_000 {
+        let mut stream = TcpStream::connect(rig.address).await.unwrap();
+        // Silent ones, half heads, and answers that are never read.
+        let sent = [
+            "",
+            "GET /metrics HT",
+            "GET /big HTTP/1.1\r\nHost: x\r\n\r\n",
+        ][index % 3];
+        let _ = stream.write_all(sent.as_bytes()).await;
+        crowd.push(stream);
+        if index % 100 == 99 {
+            let page = send(rig.address, "GET /metrics HTTP/1.1").await;
+            assert!(
+                page.starts_with("HTTP/1.1 200 "),
+                "after {index}: {page:.100}"
+            );
+        }
+    }
+    let cut = "vminsights_exporter_http_connections_cut_total";
+    assert!(rig.counted(cut, "full") >= 900.0);
+}
+
+#[tokio::test]
+async fn a_scrape_during_shutdown_is_whole_or_refused() {
+    let rig = Rig::open(Limits::default()).await;
+    let mut slow = TcpStream::connect(rig.address).await.unwrap();
+    slow.write_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let mut first = [0; 1];
+    slow.read_exact(&mut first).await.unwrap();
+    let mut silent = TcpStream::connect(rig.address).await.unwrap();
+    rig.stop.send(()).unwrap();
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(SOON, silent.read_to_end(&mut rest)).await;
+    assert!(
+        read.is_ok() && rest.is_empty(),
+        "one that never asked is closed"
+    );
+    assert!(
+        TcpStream::connect(rig.address).await.is_err(),
+        "nobody listens"
+    );
+    assert!(!rig.serving.is_finished(), "it waits for the slow one");
+    let mut page = Vec::new();
+    slow.read_to_end(&mut page).await.unwrap();
+    let body = page.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+    assert_eq!(page.len() - body, BIG);
+    tokio::time::timeout(SOON, rig.serving)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn several_addresses_and_a_unix_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("web.sock");
+    let addresses = || {
+        let unix = Address::Unix(path.clone());
+        [
+            "127.0.0.1:0".parse().unwrap(),
+            unix,
+            "127.0.0.1:0".parse().unwrap(),
+        ]
+    };
+    // A socket that a program left behind is in nobody's way.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let metrics = SelfMetrics::new().unwrap();
+    let server = Server::bind(&addresses(), Limits::default()).await.unwrap();
+    let endpoints: Vec<Endpoint> = server.endpoints().cloned().collect();
+    let second = Server::bind(&addresses()[1..], Limits::default()).await;
+    assert!(matches!(second, Err(BindError::InUse(Endpoint::Unix(_)))));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let lock = Arc::new(Lock::open(metrics.clone()));
+    let serving = tokio::spawn(server.serve(router(&metrics), lock, metrics, async {
+        let _ = stopped.await;
+    }));
+    for endpoint in endpoints {
+        let answer = match endpoint {
+            Endpoint::Tcp(address) => send(address, "GET /-/healthy HTTP/1.1").await,
+            Endpoint::Unix(path) => {
+                use std::os::unix::fs::PermissionsExt;
+                let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+                assert_eq!(mode & 0o777, 0o660);
+                let mut stream = UnixStream::connect(path).await.unwrap();
+                exchange(&mut stream, "GET /-/healthy HTTP/1.1").await
+            }
+        };
+        assert!(answer.ends_with("Healthy.\n"), "{answer}");
+    }
+    stop.send(()).unwrap();
+    tokio::time::timeout(SOON, serving).await.unwrap().unwrap();
+    assert!(!path.exists(), "the socket file goes with the server");
+    std::fs::write(&path, "a file").unwrap();
+    let bound = Server::bind(&addresses()[1..2], Limits::default()).await;
+    assert!(matches!(bound, Err(BindError::NoSocket(_))));
+}
+
+/// The child has 64 file descriptors and uses them up at a word.
+#[tokio::test]
+async fn a_lack_of_file_descriptors_is_survived() {
+    let test = std::env::current_exe().unwrap();
+    let mut child = Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -n 64; exec \"$0\" --ignored --exact --nocapture with_few_file_descriptors",
+        ])
+        .arg(test)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut tell = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut told = move |word: &str| {
+        let line = lines
+            .by_ref()
+            .map(Result::unwrap)
+            .find(|line| line.contains(word));
+        line.unwrap_or_else(|| panic!("no {word}"))
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    let address: SocketAddr = told("address").parse().unwrap();
+    let mut connected = TcpStream::connect(address).await.unwrap();
+    let mut ask = async || {
+        connected
+            .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"Healthy.\n") {
+            assert_ne!(connected.read_buf(&mut answer).await.unwrap(), 0);
+        }
+    };
+    ask().await;
+    writeln!(tell, "take").unwrap();
+    told("taken");
+    let mut waiting = TcpStream::connect(address).await.unwrap();
+    ask().await;
+    writeln!(tell, "free").unwrap();
+    told("freed");
+    let answer = exchange(&mut waiting, "GET /-/healthy HTTP/1.1").await;
+    assert!(answer.ends_with("Healthy.\n"), "{answer}");
+    drop(tell);
+    assert!(child.wait().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs in a process of its own, started by the test above"]
+async fn with_few_file_descriptors() {
+    let rig = Rig::open(Limits::default()).await;
+    println!("\naddress {}", rig.address);
+    let commands = tokio::task::spawn_blocking(move || {
+        let mut files = Vec::new();
+        for line in std::io::stdin().lines() {
+            match line.unwrap().as_str() {
+                "take" => {
+                    files.extend(std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()));
+                    assert!(files.len() > 16, "{}", files.len());
+                    println!("\ntaken");
+                }
+                _ => {
+                    files.clear();
+                    println!("\nfreed");
+                }
+            }
+        }
+    });
+    commands.await.unwrap();
+}
+
+#[test]
+fn any_bytes_are_answered_or_end_the_connection() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let rig = runtime.block_on(Rig::open(Limits::default()));
+    let begin = prop::sample::select(vec![
+        "",
+        "GET ",
+        "GET / HTTP/1.1\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ]);
+    let config = ProptestConfig {
+        cases: 128,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    proptest!(config, |(begin in begin, bytes in prop::collection::vec(any::<u8>(), 0..200))| {
+        runtime.block_on(async {
+            let mut stream = TcpStream::connect(rig.address).await.unwrap();
+            let _ = stream.write_all(begin.as_bytes()).await;
+            let _ = stream.write_all(&bytes).await;
+            let _ = stream.shutdown().await;
+            let mut answer = Vec::new();
+            let read = tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await;
+            assert!(read.is_ok(), "neither answered nor ended");
+            let answer = send(rig.address, "GET /-/healthy HTTP/1.1").await;
+            assert!(answer.ends_with("Healthy.\n"));
+        });
+    });
+}
+
+/// Each bad web configuration is a file beside its exact text; UPDATE_EXPECTED=1 writes the latter.
+#[test]
+fn each_bad_web_configuration_gets_its_text() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/bad_web_config");
+    let mut cases: Vec<_> = std::fs::read_dir(&root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yml"))
+        .collect();
+    cases.sort();
+    assert!(cases.len() >= 8, "only {} cases", cases.len());
+    let folder = tempfile::tempdir().unwrap();
+    let good = folder.path().join("exporter.yaml");
+    std::fs::write(
+        &good,
+        "workspaces: [{id: 5f6d2b1c-0000-4000-8000-000000000001}]\n",
+    )
+    .unwrap();
+    for case in cases {
+        let output = Command::new(env!("CARGO_BIN_EXE_vminsights-exporter"))
+            .current_dir(&root)
+            .args(["serve", "--config.check", "--config.file"])
+            .arg(&good)
+            .arg("--web.config.file")
+            .arg(case.file_name().unwrap())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        let expected_file = case.with_extension("txt");
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            std::fs::write(&expected_file, &text).unwrap();
+        }
+        let expected = std::fs::read_to_string(&expected_file).unwrap_or_default();
+        assert_eq!(text, expected, "{}", case.display());
+        assert_eq!(output.status.code(), Some(64), "{}", case.display());
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
