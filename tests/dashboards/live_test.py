@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tests" / "paging"))
 
 from pipeline_test import Pipeline  # noqa: E402
 
-LIFE = 100  # seconds that the pipeline runs before the first query; simulated, as many minutes
+LIFE = 75  # seconds that the pipeline runs before the first query; simulated, as many minutes
 PATIENCE = 30  # and how long after that a query may still come to have data
 ALL = ".*"
 
@@ -64,6 +64,13 @@ class Source:
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{parameters.get('query')}: {error.read().decode()}") from error
 
+    def run(self, target, variables):
+        """The series of a panel's query."""
+        now, query = time.time(), filled(target["expr"], variables)
+        if target["instant"]:
+            return self.ask("query", query=query, time=now)["result"]
+        return self.ask("query_range", query=query, start=now - 90, end=now, step=1)["result"]
+
     def values(self, series, label):
         path = f"label/{label}/values?" + urllib.parse.urlencode({"match[]": series})
         with self.opener.open(f"{self.url}/api/v1/{path}", timeout=20) as response:
@@ -98,48 +105,45 @@ def choices(board, source):
     return tried
 
 
+def boards():
+    files = sorted((ROOT / "dashboards").glob("*.json"))
+    assert files, "there are no dashboards"
+    return [json.loads(file.read_text()) for file in files]
+
+
+def queries(board):
+    for panel in board["panels"]:
+        for target in panel.get("targets", []):
+            yield f"{board['uid']} / {panel['title']} / {target['refId']}", panel["type"], target
+    for note in board["annotations"]["list"]:
+        yield f"{board['uid']} / annotation {note['name']}", "annotation", {**note["target"], "instant": False}
+
+
 class LiveTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
+    def source(self, scenario):
         folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        cls.pipeline = Replicas(folder.name)
-        cls.addClassCleanup(cls.pipeline.stop)
-        cls.pipeline.begin("mixed", (), 0)
-        time.sleep(LIFE)
-        cls.source = Source(cls.pipeline.prometheus)
-
-    def result(self, target):
-        now = time.time()
-        if target["instant"]:
-            return self.source.ask("query", query=target["expr"], time=now)["result"]
-        return self.source.ask("query_range", query=target["expr"], start=now - 90, end=now, step=1)["result"]
-
-    def queries(self, board):
-        for panel in board["panels"]:
-            for target in panel.get("targets", []):
-                yield f"{board['uid']} / {panel['title']} / {target['refId']}", panel["type"], target
-        for note in board["annotations"]["list"]:
-            yield f"{board['uid']} / annotation {note['name']}", "annotation", {**note["target"], "instant": False}
+        self.addCleanup(folder.cleanup)
+        pipeline = Replicas(folder.name)
+        self.addCleanup(pipeline.stop)
+        pipeline.begin(scenario)
+        return Source(pipeline.prometheus)
 
     def test_every_query_has_data_and_no_replica_shows(self):
+        source = self.source("mixed")
+        time.sleep(LIFE)
         problems, asked = [], set()
-        self.assertTrue(list((ROOT / "dashboards").glob("*.json")))
-        for file in sorted((ROOT / "dashboards").glob("*.json")):
-            board = json.loads(file.read_text())
-            tried = choices(board, self.source)
-            self.assertTrue(tried, f"{file}: a variable has no value")
-            for name, kind, target in self.queries(board):
+        for board in boards():
+            tried = choices(board, source)
+            self.assertTrue(tried, f"{board['uid']}: a variable has no value")
+            for name, kind, target in queries(board):
                 asked.add(name)
                 found, until = [], time.time() + (0 if name in MAY_BE_EMPTY else PATIENCE)
-                while True:
-                    for variables in tried:
-                        found = self.result({**target, "expr": filled(target["expr"], variables)})
-                        if found:
-                            break
-                    if found or time.time() > until:
+                while not found:
+                    results = (source.run(target, variables) for variables in tried)
+                    found = next((result for result in results if result), [])
+                    if time.time() > until:
                         break
-                    time.sleep(1)
+                    time.sleep(0 if found else 1)
                 if not found and name not in MAY_BE_EMPTY:
                     problems.append(f"{name}: no data: {target['expr']}")
                 if name not in REPLICAS and any({"instance", "pod"} & one["metric"].keys() for one in found):
@@ -150,6 +154,23 @@ class LiveTest(unittest.TestCase):
             problems.append(f"{name}: there is no such query")
         print(f"{len(asked)} queries", flush=True)
         self.assertEqual(problems, [], "\n" + "\n".join(problems))
+
+    def test_a_silent_feed_is_not_zero_threats(self):
+        source = self.source("silent-feed")
+        panels = [(board, panel) for board in boards() for panel in board["panels"] if panel["type"] == "stat"]
+        feeds = [(board, panel) for board, panel in panels if panel["title"] == "Threat feed"]
+        counts = [(board, panel) for board, panel in panels if panel["fieldConfig"]["defaults"].get("noValue") == "Not known" and "threat" in panel["description"].lower()]
+        self.assertEqual((len(feeds), len(counts)), (4, 5))
+        last = time.time() + 60
+        while True:
+            states = [source.run(panel["targets"][0], choices(board, source)[0]) for board, panel in feeds if choices(board, source)]
+            if len(states) == 4 and all(state and state[0]["value"][1] == "0" for state in states):
+                break
+            self.assertLess(time.time(), last, f"the feed is silent, but the panels say {states}")
+            time.sleep(1)
+        for board, panel in counts:
+            for variables in choices(board, source):
+                self.assertEqual(source.run(panel["targets"][0], variables), [], f"{board['uid']} / {panel['title']}: not known is no number")
 
 
 if __name__ == "__main__":
