@@ -126,7 +126,14 @@ class LiveTest(unittest.TestCase):
         pipeline = Replicas(folder.name)
         self.addCleanup(pipeline.stop)
         pipeline.begin(scenario)
-        return Source(pipeline.prometheus)
+        source, last = Source(pipeline.prometheus), time.time() + 20
+        while True:
+            try:
+                if source.ask("query", query="up"):
+                    return source
+            except urllib.error.URLError:
+                self.assertLess(time.time(), last, "Prometheus does not start")
+            time.sleep(0.2)
 
     def test_every_query_has_data_and_no_replica_shows(self):
         source = self.source("mixed")
