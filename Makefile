@@ -3,9 +3,9 @@ RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release/vminsights-export
 CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 
-.PHONY: test lint unit programs paging deny docs
+.PHONY: test lint unit programs paging dashboards deny docs
 
-test: lint unit programs paging deny
+test: lint unit programs paging dashboards deny
 
 lint:
 	cargo fmt --check
@@ -28,6 +28,13 @@ paging:
 	tests/alertmanager/check.sh
 	cargo build --release --locked
 	VMINSIGHTS_EXPORTER=$(RELEASE) python3 tests/paging/pipeline_test.py
+
+# The dashboards' types, series, links and thresholds, and each of their queries on a live pipeline.
+dashboards:
+	tests/programs/install.sh
+	tests/dashboards/check.sh
+	cargo build --release --locked
+	VMINSIGHTS_EXPORTER=$(RELEASE) python3 tests/dashboards/live_test.py
 
 deny: $(CARGO_DENY)
 	$(CARGO_DENY) check bans licenses sources

@@ -24,11 +24,12 @@ if ! $python -c 'import prometheus_client' 2>/dev/null; then
     .tools/python/bin/pip install --quiet --disable-pip-version-check -r tests/programs/requirements.txt
 fi
 
-if [ ! -e .tools/node/node_modules/@kusto/language-service-next/package.json ]; then
-    echo "installing Microsoft's KQL analyser into .tools/node"
+if ! cmp -s tests/programs/package.json .tools/node/installed; then
+    echo "installing Microsoft's KQL analyser, Grafana's types and a PromQL parser into .tools/node"
     mkdir -p .tools/node
     cp tests/programs/package.json .tools/node/
     npm install --prefix .tools/node --silent --no-audit --no-fund
+    cp tests/programs/package.json .tools/node/installed
 fi
 
 promtool --version 2>&1 | head -1
