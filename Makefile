@@ -3,9 +3,9 @@ RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release/vminsights-export
 CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 
-.PHONY: test lint unit programs paging deny docs
+.PHONY: test lint unit programs paging deploy deny docs
 
-test: lint unit programs paging deny
+test: lint unit programs paging deploy deny
 
 lint:
 	cargo fmt --check
@@ -28,6 +28,12 @@ paging:
 	tests/alertmanager/check.sh
 	cargo build --release --locked
 	VMINSIGHTS_EXPORTER=$(RELEASE) python3 tests/paging/pipeline_test.py
+
+# Dockerfile, compose, Kubernetes, systemd and Azure files; none of those is started.
+deploy:
+	tests/programs/install.sh
+	tests/deploy/install.sh
+	tests/deploy/check.sh
 
 deny: $(CARGO_DENY)
 	$(CARGO_DENY) check bans licenses sources
