@@ -15,12 +15,12 @@ READER = "73c42c96-874c-492b-b04d-ab87d138a893"
 
 def expect(what, is_so):
     if not is_so:
-        raise SystemExit(f"azure.py: not so: {what}")
+        raise SystemExit(f"judge_azure.py: not so: {what}")
 
 
 def same(what, bicep, arm):
     if bicep != arm:
-        raise SystemExit(f"azure.py: {what} differ:\n  bicep: {bicep}\n  arm:   {arm}")
+        raise SystemExit(f"judge_azure.py: {what} differ:\n  bicep: {bicep}\n  arm:   {arm}")
 
 
 text = (FOLDER / "main.bicep").read_text()

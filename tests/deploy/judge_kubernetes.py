@@ -1,6 +1,6 @@
 """Judges what `kubectl kustomize` made: Kubernetes' own schemas, and what they cannot say.
 
-    kubernetes.py RENDERED.yaml...
+    judge_kubernetes.py RENDERED.yaml...
 """
 import subprocess
 import sys
@@ -15,7 +15,7 @@ OPERATOR = {"ServiceMonitor", "PrometheusRule"}
 
 
 def fail(text):
-    raise SystemExit(f"kubernetes.py: {text}")
+    raise SystemExit(f"judge_kubernetes.py: {text}")
 
 
 def expect(what, is_so):

@@ -9,7 +9,7 @@ FOLDER = Path("deploy/docker")
 
 def expect(what, is_so):
     if not is_so:
-        raise SystemExit(f"compose.py: not so: {what}")
+        raise SystemExit(f"judge_compose.py: not so: {what}")
 
 
 compose = yaml.safe_load((FOLDER / "compose.yaml").read_text())
