@@ -66,12 +66,13 @@ def literals(value):
     return value
 
 
-def from_bicep(name, resource):
+def from_bicep(resource):
     config = resource["config"]
     loop = config["loop_type"]["detail"]["array_name"] if "loop_type" in config else None
     if loop:
         config = config["config"]
-    return (resource["type"], resource["api_version"], loop, "location" in config, literals(config["properties"])
+    name = literals(config["name"])
+    return (resource["type"], name, resource["api_version"], loop, "location" in config, literals(config["properties"])
             if "properties" in config else None)
 
 
@@ -79,7 +80,10 @@ def from_arm(resource):
     loop = None
     if "copy" in resource:
         loop, = re.findall(r"^\[length\(parameters\('(\w+)'\)\)\]$", resource["copy"]["count"])
-    return (resource["type"], resource["apiVersion"], loop, "location" in resource,
+    # An extension's name has its VM's before it, where Bicep says `parent`.
+    child = re.fullmatch(r"\[format\('\{0\}/\{1\}', .*, '(\w+)'\)\]", resource["name"])
+    name = child[1] if child else literals(resource["name"])
+    return (resource["type"], name, resource["apiVersion"], loop, "location" in resource,
             literals(resource["properties"]) if "properties" in resource else None)
 
 
@@ -87,7 +91,7 @@ def sorted_by_text(items):
     return sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
 
 
-ours = sorted_by_text(from_bicep(n, r) for n, r in bicep["resources"].items() if not r["existing"])
+ours = sorted_by_text(from_bicep(r) for r in bicep["resources"].values() if not r["existing"])
 theirs = sorted_by_text(map(from_arm, arm["resources"]))
 same("the numbers of resources", len(ours), len(theirs))
 for one, other in zip(ours, theirs):
