@@ -3,9 +3,9 @@ RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release/vminsights-export
 CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 
-.PHONY: test lint unit programs paging dashboards deny docs
+.PHONY: test lint unit programs paging dashboards deploy deny docs
 
-test: lint unit programs paging dashboards deny
+test: lint unit programs paging dashboards deploy deny
 
 lint:
 	cargo fmt --check
@@ -35,6 +35,12 @@ dashboards:
 	tests/dashboards/check.sh
 	cargo build --release --locked
 	VMINSIGHTS_EXPORTER=$(RELEASE) python3 tests/dashboards/live_test.py
+
+# Dockerfile, compose, Kubernetes, systemd and Azure files; none of those is started.
+deploy:
+	tests/programs/install.sh
+	tests/deploy/install.sh
+	tests/deploy/check.sh
 
 deny: $(CARGO_DENY)
 	$(CARGO_DENY) check bans licenses sources
