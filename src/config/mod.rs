@@ -6,12 +6,14 @@ mod file;
 mod load;
 mod problem;
 mod raw;
+mod reference;
 mod secret;
 mod settings;
 pub mod yaml;
 
 pub use file::read_text;
 pub use problem::{Problem, Problems};
+pub use reference::{KEYS, Key};
 pub use secret::Secret;
 pub use settings::{
     AzureSettings, CredentialChoice, Endpoints, Limits, Located, SecretSource, Settings, Workspace,
