@@ -1,12 +1,13 @@
-//! `docs/metrics.md` is generated: from the catalogue's packs and the exporter's own families.
-//! UPDATE_DOCS=1 writes it.
+//! `docs/metrics.md` is generated from the catalogue's packs and the exporter's own families,
+//! `docs/configuration.md` from the lists of keys. UPDATE_DOCS=1 writes them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use vminsights_exporter::catalogue::{Catalogue, packs};
-use vminsights_exporter::config::{Located, Settings};
+use vminsights_exporter::catalogue::{self, Catalogue, packs};
+use vminsights_exporter::config::{self, Key, Located, Settings};
 use vminsights_exporter::snapshot::POLL_FAMILIES;
 use vminsights_exporter::telemetry::push::{PushEnded, PushOutcome};
 use vminsights_exporter::telemetry::{PushMetrics, SelfMetrics};
@@ -119,18 +120,132 @@ fn registered(out: &mut String, families: Vec<prometheus::proto::MetricFamily>) 
     }
 }
 
-#[test]
-fn metrics_md_is_what_the_code_says() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
-    let generated = metrics_md();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&file, &generated).unwrap();
-    }
-    let written = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(
-        written == generated,
-        "docs/metrics.md is not what the code says: run UPDATE_DOCS=1 cargo test --test docs"
+fn configuration_md() -> String {
+    let mut out = String::from(
+        "# Configuration reference\n\n\
+         Generated from the source; `UPDATE_DOCS=1 cargo test --test docs` writes it. The README shows whole\n\
+         files.\n\n\
+         Unknown keys are errors, and so is a key that stands twice. Paths are relative to the file that names\n\
+         them. A length of time is written `30s`, `15m`, `1h 30m` or `2d`, at most `30d`. Secrets are never\n\
+         written into these files: a file or an environment variable holds them.\n\
+         `vminsights-exporter check --config.file=exporter.yaml` judges all of it without asking Azure.\n",
     );
+    for (title, keys) in [
+        ("The configuration file", config::KEYS),
+        ("A definition's `.yaml`", catalogue::KEYS),
+    ] {
+        writeln!(
+            out,
+            "\n## {title}\n\n| key | value | default | what it is |\n|---|---|---|---|"
+        )
+        .unwrap();
+        for key in keys {
+            let Key {
+                path,
+                value,
+                default,
+                help,
+            } = key;
+            writeln!(out, "| `{path}` | {value} | {default} | {help} |").unwrap();
+        }
+    }
+    out
+}
+
+#[test]
+fn generated_documents_are_what_the_code_says() {
+    for (name, generated) in [
+        ("metrics.md", metrics_md()),
+        ("configuration.md", configuration_md()),
+    ] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("docs")
+            .join(name);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&file, &generated).unwrap();
+        }
+        let written = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            written == generated,
+            "docs/{name} is not what the code says: run UPDATE_DOCS=1 cargo test --test docs"
+        );
+    }
+}
+
+/// YAML with the key `nonsense` in the map at `path`.
+fn nonsense_at(path: &str) -> String {
+    let steps = path.split('.').filter(|step| !step.is_empty()).rev();
+    steps.fold("{nonsense: 1}".into(), |inner, step| {
+        match step.strip_suffix("[]") {
+            Some(list) => format!("{{{list}: [{inner}]}}"),
+            None => format!("{{{step}: {inner}}}"),
+        }
+    })
+}
+
+/// The keys that the reader itself names when it finds one that it does not know.
+fn expected_by_the_reader(error: &str) -> BTreeSet<&str> {
+    let (_, list) = error
+        .split_once("expected one of ")
+        .or_else(|| error.split_once("expected "))
+        .unwrap_or_else(|| panic!("{error}"));
+    list.split(" or ")
+        .flat_map(|some| some.split(", "))
+        .map(|key| key.trim().trim_matches('`'))
+        .collect()
+}
+
+/// Holds a list of keys against the errors of the reader that takes them.
+fn assert_complete(keys: &[Key], read: impl Fn(&str) -> String) {
+    let parents: BTreeSet<&str> = keys
+        .iter()
+        .map(|key| key.path.rsplit_once('.').map_or("", |(parent, _)| parent))
+        .collect();
+    assert!(parents.contains(""));
+    for parent in parents {
+        let listed: BTreeSet<&str> = keys
+            .iter()
+            .filter_map(|key| match parent {
+                "" => Some(key.path),
+                parent => key.path.strip_prefix(parent)?.strip_prefix('.'),
+            })
+            .filter(|key| !key.contains('.'))
+            .collect();
+        let error = read(&nonsense_at(parent));
+        let expected = expected_by_the_reader(&error);
+        // A word may stand where a map with one key may; the key's own line lists the words.
+        let words = keys.iter().find(|key| key.path == parent);
+        let is_word =
+            |name: &str| words.is_some_and(|key| key.value.contains(&format!("`{name}`")));
+        let expected = expected.into_iter().filter(|name| !is_word(name)).collect();
+        assert_eq!(listed, expected, "under {parent:?}");
+    }
+}
+
+#[test]
+fn the_references_list_exactly_the_keys_that_are_read() {
+    let config_file = Path::new("exporter.yaml");
+    assert_complete(config::KEYS, |yaml| {
+        Settings::from_yaml(config_file, yaml)
+            .unwrap_err()
+            .to_string()
+    });
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("q.kql"), "Heartbeat").unwrap();
+    let mut settings = Settings::from_yaml(
+        config_file,
+        "workspaces: [{id: 5f6d2b1c-0000-4000-8000-000000000001}]",
+    )
+    .unwrap();
+    settings.packs = Vec::new();
+    settings.queries_dir = Some(Located::new(folder.path().into(), None));
+    assert_complete(catalogue::KEYS, |yaml| {
+        std::fs::write(folder.path().join("q.yaml"), yaml).unwrap();
+        Catalogue::load(&settings, config_file)
+            .unwrap_err()
+            .to_string()
+    });
 }
 
 #[test]

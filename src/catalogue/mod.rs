@@ -10,11 +10,13 @@ mod definition;
 mod load;
 pub mod packs;
 mod raw;
+mod reference;
 
 use std::sync::Arc;
 
 pub use check::Verdict;
 pub use definition::{QueryDefinition, QueryName, QueryNameError};
+pub use reference::KEYS;
 
 use crate::config::Problem;
 

@@ -2,10 +2,12 @@
 
 mod about;
 mod check;
+mod completions;
 mod configuration;
 mod demo;
 mod exporter;
 mod failure;
+mod healthcheck;
 mod logging;
 mod serve;
 mod shutdown;
@@ -19,13 +21,22 @@ pub use failure::Failure;
 
 /// Publishes what Azure VM insights knows as Prometheus metrics.
 #[derive(Parser)]
-#[command(version, about, after_help = EXIT_CODES)]
+#[command(version = VERSION, about, after_help = EXIT_CODES)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
     log: logging::LogArguments,
 }
+
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("VMINSIGHTS_REVISION"),
+    " of ",
+    env!("VMINSIGHTS_REVISION_DATE"),
+    ")"
+);
 
 const EXIT_CODES: &str =
     "Exit codes: 0 well, 1 failed, 2 wrong usage, 64 bad configuration or data.";
@@ -40,6 +51,10 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Run the simulated workspace alone, for any client of the Logs Query API.
     Workspace(workspace::WorkspaceArguments),
+    /// Ask a running exporter whether it serves: exit 0 or 1.
+    Healthcheck(healthcheck::HealthcheckArguments),
+    /// Print a script that completes the commands in a shell.
+    Completions(completions::CompletionsArguments),
 }
 
 /// Runs the command to its end.
@@ -58,6 +73,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Check(arguments) => check::run(&arguments),
             Command::Demo(arguments) => demo::run(arguments, traces).await,
             Command::Workspace(arguments) => workspace::run(arguments).await,
+            Command::Healthcheck(arguments) => healthcheck::run(arguments).await,
+            Command::Completions(arguments) => completions::run(&arguments),
         }
     })
 }

@@ -8,6 +8,7 @@ mod masked;
 mod otlp;
 mod problem;
 mod raw;
+mod reference;
 mod secret;
 mod settings;
 mod web;
@@ -18,6 +19,7 @@ pub use otlp::{
     OtlpCompression, OtlpConnection, OtlpMetrics, OtlpProtocol, OtlpSettings, OtlpTraces, Signal,
 };
 pub use problem::{Problem, Problems};
+pub use reference::{KEYS, Key};
 pub use secret::Secret;
 pub use settings::{
     AzureSettings, CredentialChoice, Endpoints, Limits, Located, SecretSource, Settings, Workspace,

@@ -85,10 +85,10 @@ impl SelfMetrics {
                 "vminsights_exporter_build_info",
                 "Always 1; the labels say which build this is.",
             ),
-            &["version"],
+            &["version", "revision"],
         )?;
         build_info
-            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .with_label_values(&[env!("CARGO_PKG_VERSION"), env!("VMINSIGHTS_REVISION")])
             .set(1.0);
         for outcome in std::iter::once(SUCCESS).chain(
             FailureReason::ALL

@@ -1,0 +1,244 @@
+//! Every key of the configuration file, for people: `docs/configuration.md` is made from this list.
+//! A test holds it against the shapes that are read.
+
+/// A key and what it means.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// From the top, with dots; `[]` stands for each entry of a list.
+    pub path: &'static str,
+    /// What may stand there.
+    pub value: &'static str,
+    /// What holds without it; `required` if something must stand there.
+    pub default: &'static str,
+    pub help: &'static str,
+}
+
+impl Key {
+    pub const fn new(
+        path: &'static str,
+        value: &'static str,
+        default: &'static str,
+        help: &'static str,
+    ) -> Self {
+        Self {
+            path,
+            value,
+            default,
+            help,
+        }
+    }
+}
+
+/// The keys of the configuration file, in the order in which a person would write them.
+pub const KEYS: &[Key] = &[
+    Key::new(
+        "azure",
+        "map",
+        "the public cloud, the default chain",
+        "Which Azure is asked, and as whom.",
+    ),
+    Key::new(
+        "azure.cloud",
+        "`public`, `usgov`, `china` or a map",
+        "`public`",
+        "Which cloud. A map names the addresses of one that is not listed, such as a simulated workspace.",
+    ),
+    Key::new(
+        "azure.cloud.logs",
+        "https URL without a path",
+        "required in the map",
+        "The Logs Query API.",
+    ),
+    Key::new(
+        "azure.cloud.audience",
+        "text",
+        "required in the map",
+        "What tokens are asked for; the scope is this and `/.default`.",
+    ),
+    Key::new(
+        "azure.cloud.authority",
+        "https URL without a path",
+        "required in the map",
+        "Microsoft Entra ID, where the exporter signs in.",
+    ),
+    Key::new(
+        "azure.cloud.resource_manager",
+        "https URL without a path",
+        "the public cloud's",
+        "Azure Resource Manager.",
+    ),
+    Key::new(
+        "azure.credential",
+        "`default`, `azure_cli` or a map with one key",
+        "`default`",
+        "Who the exporter signs in as. `default` takes the first that works: a client secret from the environment, workload identity, managed identity, Azure CLI.",
+    ),
+    Key::new(
+        "azure.credential.managed_identity",
+        "map, may be `{}`",
+        "",
+        "The identity of the VM, App Service or the like.",
+    ),
+    Key::new(
+        "azure.credential.managed_identity.client_id",
+        "text",
+        "the system-assigned identity",
+        "Which user-assigned identity.",
+    ),
+    Key::new(
+        "azure.credential.workload_identity",
+        "`{}`",
+        "",
+        "A Kubernetes service account, from `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_FEDERATED_TOKEN_FILE`.",
+    ),
+    Key::new(
+        "azure.credential.client_secret",
+        "map",
+        "",
+        "An app registration with a secret.",
+    ),
+    Key::new(
+        "azure.credential.client_secret.tenant_id",
+        "text",
+        "required",
+        "The directory's id.",
+    ),
+    Key::new(
+        "azure.credential.client_secret.client_id",
+        "text",
+        "required",
+        "The application's id.",
+    ),
+    Key::new(
+        "azure.credential.client_secret.secret_file",
+        "path",
+        "this or `secret_env`",
+        "The file that holds the secret.",
+    ),
+    Key::new(
+        "azure.credential.client_secret.secret_env",
+        "text",
+        "this or `secret_file`",
+        "The environment variable that holds the secret.",
+    ),
+    Key::new(
+        "azure.ca_file",
+        "path to PEM",
+        "the system's roots alone",
+        "One more trust root, beside the system's.",
+    ),
+    Key::new(
+        "azure.proxy",
+        "http, https, socks5 or socks5h URL, without a user",
+        "`HTTPS_PROXY`, `NO_PROXY` of the environment",
+        "Through which proxy Azure is asked.",
+    ),
+    Key::new(
+        "workspaces",
+        "list, at least one",
+        "required",
+        "The Log Analytics workspaces to ask.",
+    ),
+    Key::new(
+        "workspaces[].id",
+        "GUID",
+        "required",
+        "The *Workspace ID* on the workspace's overview page.",
+    ),
+    Key::new(
+        "workspaces[].name",
+        "text",
+        "the id",
+        "The label `workspace` of everything that comes from it; unique.",
+    ),
+    Key::new(
+        "packs",
+        "list of pack names",
+        "`[vm, threats, feed]`",
+        "Which built-in queries are asked; `[]` for none.",
+    ),
+    Key::new(
+        "queries_dir",
+        "path",
+        "none",
+        "The folder of your own definitions: a `.yaml` beside a `.kql` for each query.",
+    ),
+    Key::new(
+        "limits",
+        "map",
+        "as below",
+        "Defaults for all definitions that do not say otherwise.",
+    ),
+    Key::new(
+        "limits.max_series",
+        "whole number from 1",
+        "10,000 with a `remote_ip` label, else 200,000",
+        "How many series a family may have from one workspace. What is beyond is gathered in one series whose labels say `overflow`, or dropped; both are counted.",
+    ),
+    Key::new(
+        "limits.stale_after",
+        "length of time",
+        "three intervals, at least 5m",
+        "How long the last good values outlive failing polls.",
+    ),
+    Key::new(
+        "otlp",
+        "map",
+        "off, unless the standard `OTEL_EXPORTER_OTLP_…` variables name an endpoint",
+        "The push over OpenTelemetry; see [otlp.md](otlp.md).",
+    ),
+    Key::new(
+        "otlp.endpoint",
+        "http or https URL without a user",
+        "`OTEL_EXPORTER_OTLP_ENDPOINT`",
+        "The receiver's base address; over HTTP `/v1/metrics` and `/v1/traces` are appended.",
+    ),
+    Key::new(
+        "otlp.protocol",
+        "`http/protobuf` or `grpc`",
+        "`http/protobuf`",
+        "How it is reached.",
+    ),
+    Key::new(
+        "otlp.interval",
+        "length of time from 1s",
+        "`60s`",
+        "How often the metrics are pushed.",
+    ),
+    Key::new(
+        "otlp.compression",
+        "`gzip` or `none`",
+        "`gzip`",
+        "What is done to requests.",
+    ),
+    Key::new(
+        "otlp.timeout",
+        "length of time",
+        "`10s`",
+        "For one request; a push as a whole never takes longer than the interval.",
+    ),
+    Key::new(
+        "otlp.headers_file",
+        "path",
+        "`OTEL_EXPORTER_OTLP_HEADERS`",
+        "Headers of each request, one `Name: value` a line; `#` begins a comment. Secrets.",
+    ),
+    Key::new(
+        "otlp.ca_file",
+        "path to PEM",
+        "the system's roots alone",
+        "One more trust root, beside the system's.",
+    ),
+    Key::new(
+        "otlp.traces",
+        "map",
+        "off",
+        "The exporter's own traces go to the same receiver; see [observability.md](observability.md).",
+    ),
+    Key::new(
+        "otlp.traces.ratio",
+        "number above 0, at most 1",
+        "required",
+        "The share of polls that are traced.",
+    ),
+];
