@@ -62,6 +62,10 @@ impl Binder<'_> {
                 left,
                 right,
             } => {
+                if left.node == ExpressionNode::Star {
+                    let right = self.expression(scope, right)?;
+                    return self.any_column(scope.columns, *operator, operator_span, &right);
+                }
                 let left = self.expression(scope, left)?;
                 let right = self.expression(scope, right)?;
                 self.binary(*operator, operator_span, left, right)
@@ -125,7 +129,7 @@ impl Binder<'_> {
                 };
                 Ok(self.fold(Expr::call(kernel, vec![value, low, high], Type::Bool)))
             }
-            ExpressionNode::Query(_) => Err(self.wrong(
+            ExpressionNode::Query(_) | ExpressionNode::Tables(_) => Err(self.wrong(
                 "SEM0006",
                 span.clone(),
                 format!(
@@ -163,6 +167,13 @@ impl Binder<'_> {
                 ),
             )),
             Some(Binding::Function(..)) => self.call_user_scalar(scope, name, &[], span),
+            None if scope
+                .columns
+                .iter()
+                .any(|column| column.visibility == plan::Visibility::Open) =>
+            {
+                self.unsupported("a column that only the rows tell", span)
+            }
             None => Err(self.unresolved(scope.operator, "scalar", name, span.clone())),
         }
     }

@@ -25,7 +25,7 @@ impl Binder<'_> {
         if let Some(piped) = piped {
             inputs.push((source_name(&piped, 0), piped));
         }
-        for table in &union.tables {
+        for table in &self.written_out(&union.tables) {
             let relation = match self.table(table, &union.name.text) {
                 Err(QueryError::Semantic(diagnostic))
                     if union.fuzzy && diagnostic.code == "SEM0100" =>
@@ -93,6 +93,23 @@ impl Binder<'_> {
         self.relation(Node::Union(branches), columns, height)
     }
 
+    /// The tables with patterns replaced by what fits them.
+    fn written_out(&self, tables: &[Expression]) -> Vec<Expression> {
+        let mut all = Vec::new();
+        for table in tables {
+            match &table.node {
+                ExpressionNode::Tables(pattern) => {
+                    all.extend(self.tables(pattern).into_iter().map(|name| Expression {
+                        node: ExpressionNode::Name(name),
+                        ..table.clone()
+                    }));
+                }
+                _ => all.push(table.clone()),
+            }
+        }
+        all
+    }
+
     pub(super) fn join(&mut self, left: Relation, join: &Join, lookup: bool) -> Bound<Relation> {
         let operator = if lookup { "lookup" } else { "join" };
         if lookup && !matches!(join.kind, JoinKind::LeftOuter | JoinKind::Inner) {
@@ -103,6 +120,13 @@ impl Binder<'_> {
             ));
         }
         let right = self.table(&join.right, operator)?;
+        if join.on.is_empty() {
+            return Err(self.wrong(
+                "SEM0017",
+                join.name.span.clone(),
+                format!("'{operator}' operator: 'on' with the columns of both sides is missing"),
+            ));
+        }
         let mut keys = Vec::new();
         for on in &join.on {
             self.keys(on, operator, &mut keys)?;
@@ -242,7 +266,7 @@ fn arrival(columns: &[PlanColumn]) -> Option<usize> {
 }
 
 /// What `withsource` calls rows that are not of a bare table.
-fn source_name(relation: &Relation, at: usize) -> Arc<str> {
+pub(super) fn source_name(relation: &Relation, at: usize) -> Arc<str> {
     fn scanned(relation: &Relation) -> Option<Arc<str>> {
         match &relation.node {
             Node::Scan { table, .. } => Some(table.clone()),
@@ -263,7 +287,7 @@ fn union_columns<'a>(
     inner: bool,
 ) -> Vec<(PlanColumn, Arc<str>)> {
     let mut found: Vec<PlanColumn> = Vec::new();
-    let named = |column: &&PlanColumn| column.visibility != Visibility::Ingestion;
+    let named = |column: &&PlanColumn| column.visibility.is_named();
     for relation in inputs.clone() {
         for column in relation.columns.iter().filter(named) {
             match found

@@ -180,6 +180,14 @@ impl Binder<'_> {
                 step,
             } => self.range(name, from, to, step)?,
             Source::Union(union) => self.union(None, union)?,
+            Source::Search(search) => self.search(search)?,
+            Source::Find(find) => self.find(find)?,
+            Source::ExternalData(name, declared) => {
+                if self.rows.is_some() {
+                    return self.unsupported("externaldata", &name.span);
+                }
+                self.data_table(declared, &[])?
+            }
             Source::Unsupported(name) => {
                 return self.unsupported(format!("the operator '{}'", name.text), &name.span);
             }

@@ -21,6 +21,18 @@ pub(super) struct Collector {
 }
 
 impl Collector {
+    /// For aggregates of rows that are grouped in another way.
+    pub(super) fn without_keys() -> Self {
+        Self {
+            calls: RefCell::default(),
+            keys: 0,
+        }
+    }
+
+    pub(super) fn into_calls(self) -> Vec<AggregateCall> {
+        self.calls.into_inner()
+    }
+
     /// Takes the aggregate in; where its first column stands.
     fn add(&self, call: AggregateCall) -> usize {
         let mut calls = self.calls.borrow_mut();
@@ -314,7 +326,7 @@ impl Binder<'_> {
             .collect())
     }
 
-    pub(super) fn count_rows(&mut self, input: Relation) -> Bound<Relation> {
+    pub(super) fn count_rows(&mut self, input: Relation, name: Option<&Name>) -> Bound<Relation> {
         let Some(aggregate) = aggregates::aggregate("count") else {
             return Err(crate::kql::QueryError::Limit("there is no count()".into()));
         };
@@ -324,7 +336,8 @@ impl Binder<'_> {
             condition: None,
             width: 1,
         };
-        let outputs = vec![(shown("Count", Type::Long), Expr::column(0, Type::Long))];
+        let name = name.map_or_else(|| "Count".into(), |name| name.text.clone());
+        let outputs = vec![(shown(name, Type::Long), Expr::column(0, Type::Long))];
         self.grouped(input, Vec::new(), vec![call], outputs)
     }
 

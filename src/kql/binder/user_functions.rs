@@ -98,7 +98,7 @@ impl Binder<'_> {
             for statement in &function.lets {
                 match statement {
                     Statement::Let { name, value } => binder.bind_let(name, value, true)?,
-                    Statement::Set { .. } | Statement::Query(_) => {}
+                    Statement::Set { .. } | Statement::Declare(_) | Statement::Query(_) => {}
                 }
             }
             bind(binder, &function.result)
@@ -132,7 +132,7 @@ impl Binder<'_> {
     /// Whether the expression is a table, without binding it.
     pub(super) fn is_tabular(&self, expression: &Expression) -> bool {
         match &expression.node {
-            ExpressionNode::Query(_) => true,
+            ExpressionNode::Query(_) | ExpressionNode::Tables(_) => true,
             ExpressionNode::Name(name) => match self.lookup(name) {
                 Some(Binding::Table(_)) => true,
                 Some(Binding::Function(function, _)) => self.is_tabular_body(function),

@@ -40,7 +40,7 @@ impl Parser<'_> {
     }
 
     /// As [`Self::named_expression`], with `*` and queries allowed too.
-    fn argument(&mut self) -> Parsed<NamedExpression> {
+    pub(super) fn argument(&mut self) -> Parsed<NamedExpression> {
         let start = self.span().start;
         let star = self.peek() == TokenKind::Star
             && matches!(
@@ -119,7 +119,10 @@ impl Parser<'_> {
 
     fn comparison(&mut self) -> Parsed<Expression> {
         let start = self.span().start;
-        let mut left = self.sum()?;
+        let mut left = match self.any_column()? {
+            Some(star) => star,
+            None => self.sum()?,
+        };
         loop {
             let operator_span = self.span();
             let Some(comparison) = self.comparison_operator() else {
@@ -182,6 +185,31 @@ impl Parser<'_> {
         }
     }
 
+    /// `*` before a test of texts: any column may pass it.
+    fn any_column(&mut self) -> Parsed<Option<Expression>> {
+        if self.peek() != TokenKind::Star {
+            return Ok(None);
+        }
+        let start = self.span();
+        self.advance();
+        let tests = match self.peek() {
+            TokenKind::EqualEqual
+            | TokenKind::NotEqual
+            | TokenKind::EqualTilde
+            | TokenKind::NotTilde
+            | TokenKind::Bang => true,
+            TokenKind::Colon => self.searching,
+            TokenKind::Identifier => !["in", "between", "and", "or"]
+                .iter()
+                .any(|word| self.at_word(word)),
+            _ => false,
+        };
+        if !tests {
+            return Err(self.error_at(start));
+        }
+        self.node(ExpressionNode::Star, start.start, 0).map(Some)
+    }
+
     /// Reads the operator that comes, if one does.
     fn comparison_operator(&mut self) -> Option<Comparison> {
         let equals = |negated| {
@@ -200,6 +228,11 @@ impl Parser<'_> {
             TokenKind::GreaterEqual => BinaryOperator::GreaterEqual,
             TokenKind::EqualTilde => equals(false),
             TokenKind::NotTilde => equals(true),
+            TokenKind::Colon if self.searching => BinaryOperator::Text(TextOperator {
+                test: TextTest::Has,
+                case_sensitive: false,
+                negated: false,
+            }),
             TokenKind::Identifier | TokenKind::Bang => return self.word_operator(),
             _ => return None,
         };
