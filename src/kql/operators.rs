@@ -355,7 +355,7 @@ fn holds(text: &str, wanted: &str, test: fn(&str, &str) -> bool, case_sensitive:
 
 /// Whether `wanted` stands in `text` with no letter or digit before it (`at_start`) or behind it
 /// (`at_end`).
-fn has(text: &str, wanted: &str, at_start: bool, at_end: bool) -> bool {
+pub fn has(text: &str, wanted: &str, at_start: bool, at_end: bool) -> bool {
     if wanted.is_empty() {
         return true;
     }

@@ -281,6 +281,8 @@ pub enum ExprNode {
 #[derive(Clone, Copy)]
 pub enum Function {
     Kernel(RowKernel),
+    /// Gives another value in each row, whatever its arguments are.
+    Varying(RowKernel),
     /// `==`, `<` and so on: kept as such, since scans can make use of it.
     Compare(BinaryOperator),
     /// The first argument in the others.

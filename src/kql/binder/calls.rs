@@ -99,7 +99,15 @@ impl Binder<'_> {
                 Kernel::Special(Special::Case) => Accepts::Any,
                 _ => function.parameter(at).unwrap_or(Accepts::Any),
             };
-            bound.push(self.accept(&name.text, at, accepts, expr, &argument.value.span)?);
+            let at_fault = if function.overloaded { &name.span } else { &argument.value.span };
+            if function.constants.contains(&at) && expr.as_constant().is_none() {
+                return Err(self.wrong(
+                    "SEM0220",
+                    argument.value.span.clone(),
+                    format!("{}(): argument #{} was expected to be constant", name.text, at + 1),
+                ));
+            }
+            bound.push(self.accept(&name.text, at, accepts, expr, at_fault)?);
         }
         let kind = self.result_type(function, name, &mut bound, span)?;
         let node = match function.kernel {
@@ -112,7 +120,11 @@ impl Binder<'_> {
                 arguments: bound,
             },
             Kernel::Rows(kernel) => ExprNode::Call {
-                function: Function::Kernel(kernel),
+                function: if function.varying {
+                    Function::Varying(kernel)
+                } else {
+                    Function::Kernel(kernel)
+                },
                 arguments: bound,
             },
             Kernel::Window(kernel) => ExprNode::Window {
@@ -139,23 +151,19 @@ impl Binder<'_> {
         let (fits, wanted) = match accepts {
             Accepts::Any => (true, None),
             Accepts::Is(wanted) => (
-                kind == wanted || kind == Type::Dynamic && wanted != Type::Bool,
+                kind == wanted || kind == Type::Dynamic && wanted == Type::String,
                 Some(wanted),
             ),
-            Accepts::Integer => (
-                matches!(kind, Type::Int | Type::Long | Type::Dynamic),
-                (kind == Type::Dynamic).then_some(Type::Long),
-            ),
-            Accepts::Number => (
-                kind.is_numeric() || kind == Type::Dynamic,
-                (kind == Type::Dynamic).then_some(Type::Real),
-            ),
+            Accepts::Integer => (matches!(kind, Type::Int | Type::Long), None),
+            Accepts::Number => (kind.is_numeric(), None),
             Accepts::Measure => (
-                kind.is_numeric()
-                    || matches!(kind, Type::DateTime | Type::TimeSpan | Type::Dynamic),
-                (kind == Type::Dynamic).then_some(Type::Real),
+                kind.is_numeric() || matches!(kind, Type::DateTime | Type::TimeSpan),
+                None,
             ),
-            Accepts::Text => (true, Some(Type::String)),
+            Accepts::Ordered => (!matches!(kind, Type::Dynamic | Type::Guid), None),
+            Accepts::NotDynamic => (kind != Type::Dynamic, None),
+            Accepts::Text => (matches!(kind, Type::String | Type::Dynamic), Some(Type::String)),
+            Accepts::AnyText => (true, Some(Type::String)),
             Accepts::TextOrDynamic => (matches!(kind, Type::String | Type::Dynamic), None),
             Accepts::TypeName => (kind == Type::String && expr.as_constant().is_some(), None),
         };
@@ -166,6 +174,9 @@ impl Binder<'_> {
                 Accepts::Number => "a number".into(),
                 Accepts::Measure => "a number, datetime or timespan".into(),
                 Accepts::TypeName => "typeof(…)".into(),
+                Accepts::NotDynamic => "no dynamic value".into(),
+                Accepts::Ordered => "a number, datetime, timespan, string or bool".into(),
+                Accepts::Text => "a string".into(),
                 _ => "a string or dynamic value".into(),
             };
             return Err(self.wrong(
@@ -192,6 +203,7 @@ impl Binder<'_> {
     ) -> Bound<Type> {
         Ok(match function.returns {
             Returns::Is(kind) => kind,
+            Returns::Parts(_) => Type::Dynamic,
             Returns::Argument(at) => bound.get(at).map_or(Type::Dynamic, |expr| expr.kind),
             Returns::Of(of) => {
                 let kinds: Vec<Type> = bound.iter().map(|expr| expr.kind).collect();
@@ -348,6 +360,41 @@ impl Binder<'_> {
                     node: ExprNode::Subquery(self.subqueries.len() - 1),
                     kind,
                 }
+            }
+            Special::PackAll | Special::PackColumns => {
+                let mut without_empty = false;
+                let mut packed = Vec::new();
+                if special == Special::PackAll {
+                    if let Some(flag) = arguments.first() {
+                        let flag = self.expression(Scope::of(&[], &name.text), &flag.value)?;
+                        without_empty = flag.as_constant() == Some(&Value::Bool(true));
+                    }
+                    let columns = (0..).zip(scope.columns);
+                    let shown = columns.filter(|(_, one)| one.visibility == Visibility::Shown);
+                    packed.extend(shown.map(|(at, _)| at));
+                } else {
+                    for argument in arguments {
+                        let column = self.expression(scope, &argument.value)?;
+                        let ExprNode::Column(at) = column.node else {
+                            return Err(self.wrong(
+                                "SEM0011",
+                                argument.value.span.clone(),
+                                format!("{}(): a column is expected here", name.text),
+                            ));
+                        };
+                        packed.push(at);
+                    }
+                }
+                let mut values = vec![Expr::constant(Value::Bool(without_empty), Type::Bool)];
+                for at in packed {
+                    let column = &scope.columns[at];
+                    values.push(Expr::constant(
+                        Value::String(column.name.clone()),
+                        Type::String,
+                    ));
+                    values.push(Expr::column(at, column.kind));
+                }
+                Expr::call(functions::pack_all, values, Type::Dynamic)
             }
             Special::Materialize => {
                 return Err(self.wrong(

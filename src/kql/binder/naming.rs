@@ -25,6 +25,10 @@ pub fn suggested(expression: &Expression) -> Option<String> {
                 return match function.naming {
                     Naming::None => None,
                     Naming::FirstArgument => suggested(first?),
+                    Naming::Prefixed(prefix) => {
+                        let of = first.and_then(suggested).unwrap_or_default();
+                        Some(format!("{prefix}_{of}"))
+                    }
                     Naming::FirstText => match &first?.node {
                         ExpressionNode::Literal { value, .. } => {
                             Some(format_value(value).to_string())

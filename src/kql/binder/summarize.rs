@@ -53,7 +53,16 @@ impl Binder<'_> {
         let mut keys = Vec::new();
         let mut outputs: Vec<(PlanColumn, Expr)> = Vec::new();
         for key in by {
-            let expr = self.expression(Scope::of(&input.columns, "summarize"), &key.value)?;
+            let expr = match self.expression(Scope::of(&input.columns, "summarize"), &key.value) {
+                Ok(expr) => expr,
+                Err(error) => {
+                    // What is wrong before it comes first.
+                    if !values.is_empty() {
+                        self.summarize(input, values, &[])?;
+                    }
+                    return Err(error);
+                }
+            };
             if expr.has_window() {
                 return self.unsupported("a window function in 'by'", &key.value.span);
             }
@@ -168,10 +177,13 @@ impl Binder<'_> {
         };
         let count = arguments.len();
         let open = matches!(aggregate.shape, Shape::Extreme | Shape::AnyRow)
-            || aggregate.shape == Shape::Percentiles && name.text.ends_with('s');
-        if aggregate.name == "count" && count > 0 {
-            // Undocumented; the service may take it.
-            return self.unsupported("count() of an expression", &name.span);
+            || aggregate.shape == Shape::PercentileArray
+            || aggregate.shape == Shape::Percentiles && name.text.starts_with("percentiles");
+        if aggregate.name == "count" && count == 1 {
+            // Not documented, and taken all the same.
+            if let Some(conditional) = aggregates::aggregate("countif") {
+                return self.aggregate_call(scope, conditional, name, arguments, star);
+            }
         }
         if count < aggregate.least || !open && count > aggregate.parameters.len() {
             let expected = aggregate.least;
@@ -201,19 +213,26 @@ impl Binder<'_> {
             let expr = self.expression(scope, &argument.value)?;
             let last = aggregate.parameters.len().saturating_sub(1);
             let accepts = match aggregate.shape {
-                Shape::Extreme | Shape::AnyRow => Accepts::Any,
+                Shape::AnyRow => Accepts::Any,
+                Shape::Extreme if at > 0 => Accepts::Any,
                 _ => aggregate.parameters[at.min(last)],
             };
-            let expr = self.accept(&name.text, at, accepts, expr, &argument.value.span)?;
+            // avg() has a signature for each type.
+            let overloaded = aggregate.name.starts_with("avg") && at == 0;
+            let fault = if overloaded { &name.span } else { &argument.value.span };
+            let expr = self.accept(&name.text, at, accepts, expr, fault)?;
             let expr = match (aggregate.shape, expr.kind) {
-                (Shape::Percentiles, Type::Int) => self.converted(expr, Type::Long),
+                (Shape::Percentiles | Shape::PercentileArray, Type::Int) => {
+                    self.converted(expr, Type::Long)
+                }
                 _ => expr,
             };
             if Some(at) == condition_at {
                 condition = Some(expr);
                 continue;
             }
-            if aggregate.shape == Shape::Percentiles && at > 0 && expr.as_constant().is_none() {
+            let ranked = matches!(aggregate.shape, Shape::Percentiles | Shape::PercentileArray);
+            if ranked && at >= aggregate.ranks_from && expr.as_constant().is_none() {
                 return Err(self.wrong(
                     "SEM0220",
                     argument.value.span.clone(),
@@ -227,9 +246,9 @@ impl Binder<'_> {
             bound.push(expr);
         }
         let width = match aggregate.shape {
-            Shape::Value => 1,
+            Shape::Value | Shape::PercentileArray => 1,
             Shape::Extreme | Shape::AnyRow => bound.len(),
-            Shape::Percentiles => bound.len().saturating_sub(1),
+            Shape::Percentiles => bound.len().saturating_sub(aggregate.ranks_from),
         };
         Ok(AggregateCall {
             aggregate,
@@ -252,7 +271,11 @@ impl Binder<'_> {
             return Ok(Vec::new());
         };
         let aggregate = match aggregates::aggregate(&name.text) {
-            Some(aggregate) if aggregate.shape != Shape::Value => aggregate,
+            Some(aggregate)
+                if !matches!(aggregate.shape, Shape::Value | Shape::PercentileArray) =>
+            {
+                aggregate
+            }
             _ => return Ok(Vec::new()),
         };
         let named: Vec<String> = arguments
@@ -273,7 +296,7 @@ impl Binder<'_> {
         match aggregate.shape {
             Shape::Percentiles => {
                 let of = suggested_argument(arguments.first().map(|argument| &argument.value));
-                for rank in &call.arguments[1..] {
+                for rank in call.arguments.iter().skip(aggregate.ranks_from) {
                     let rank =
                         rank.as_constant()
                             .map_or_else(Default::default, |rank| match rank {
@@ -298,15 +321,7 @@ impl Binder<'_> {
                         suggestions.push(suggested_argument(Some(&argument.value)));
                     }
                 }
-                if aggregate.name == "any" {
-                    for suggestion in &mut suggestions {
-                        suggestion.insert_str(0, "any_");
-                    }
-                } else if let Some(first) = suggestions.first_mut()
-                    && first.is_empty()
-                {
-                    *first = aggregate.name.trim_start_matches("arg_").to_string() + "_";
-                }
+                name_extremes(aggregate, &name.text, &mut suggestions);
             }
         }
         let kinds: Vec<Type> = match aggregate.shape {
@@ -395,4 +410,32 @@ fn result_type(call: &AggregateCall) -> Type {
         .first()
         .map_or(Type::Long, |argument| argument.kind);
     (call.aggregate.returns)(of)
+}
+
+/// The names that come of an aggregate of several columns beside those of its arguments.
+fn name_extremes(aggregate: &Aggregate, called: &str, suggestions: &mut [String]) {
+    if aggregate.shape == Shape::AnyRow {
+        for (at, suggestion) in suggestions.iter_mut().enumerate() {
+            if suggestion.is_empty() {
+                *suggestion = format!("any_arg{at}");
+            } else if aggregate.name == "any" {
+                suggestion.insert_str(0, "any_");
+            }
+        }
+        return;
+    }
+    let extreme = aggregate.name.trim_start_matches("arg_");
+    // The old spelling says of each column what it is.
+    let old = called == "argmax" || called == "argmin";
+    let Some((first, rest)) = suggestions.split_first_mut() else {
+        return;
+    };
+    if old {
+        for other in rest {
+            *other = format!("{extreme}_{first}_{other}");
+        }
+    }
+    if old || first.is_empty() {
+        *first = format!("{extreme}_{first}");
+    }
 }

@@ -29,7 +29,7 @@ pub fn constant(context: &Context, expr: &Expr) -> Option<Value> {
             }
             Function::List(operator) => Some(operators::list(*operator, values[0], &values[1..])),
             Function::Case => Some(case(&values)),
-            Function::InSubquery(..) => None,
+            Function::InSubquery(..) | Function::Varying(_) => None,
         },
         ExprNode::Logic { and, .. } => {
             let decided = Value::Bool(!and);
@@ -77,7 +77,7 @@ impl Evaluator<'_> {
                 arguments,
             } => {
                 let arguments = self.columns(arguments, chunk);
-                self.apply(*function, &arguments, chunk.rows, expr.kind)
+                self.called(*function, &arguments, chunk.rows, expr.kind)
             }
             ExprNode::Window { kernel, arguments } => {
                 let arguments = self.columns(arguments, chunk);
@@ -123,11 +123,18 @@ impl Evaluator<'_> {
         truths(&self.evaluate(expr, chunk))
     }
 
-    fn apply(&self, function: Function, arguments: &[Column], rows: usize, kind: Type) -> Column {
+    fn called(&self, function: Function, arguments: &[Column], rows: usize, kind: Type) -> Column {
         match function {
             Function::Kernel(kernel) => map(arguments, rows, kind, |values| {
                 self.context.admit(kernel(&self.context, values))
             }),
+            Function::Varying(kernel) => {
+                let values = (0..rows).map(|row| {
+                    let values: Vec<&Value> = arguments.iter().map(|one| one.value(row)).collect();
+                    kernel(&self.context, &values)
+                });
+                column(values.collect(), kind)
+            }
             Function::Compare(operator) => map(arguments, rows, kind, |values| {
                 operators::comparison(operator, values[0], values[1])
             }),

@@ -202,7 +202,7 @@ fn position(at: i64, len: usize) -> Option<usize> {
     usize::try_from(from_start).ok()
 }
 
-fn wrap(json: Json) -> Value {
+pub fn wrap(json: Json) -> Value {
     match json {
         Json::Null => Value::Null,
         json => Value::Dynamic(Arc::new(json)),
@@ -300,14 +300,14 @@ fn walk<'a>(json: &'a Json, path: &str) -> Option<&'a Json> {
     Some(at)
 }
 
-fn array(value: &Value) -> Option<&Vec<Json>> {
+pub fn array(value: &Value) -> Option<&Vec<Json>> {
     match value {
         Value::Dynamic(json) => json.as_array(),
         _ => None,
     }
 }
 
-fn bag(value: &Value) -> Option<&serde_json::Map<String, Json>> {
+pub fn bag(value: &Value) -> Option<&serde_json::Map<String, Json>> {
     match value {
         Value::Dynamic(json) => json.as_object(),
         _ => None,
