@@ -106,6 +106,8 @@ pub enum ExpressionNode {
     Index {
         of: Box<Expression>,
         index: Box<Expression>,
+        /// Of the bracket.
+        bracket: Span,
     },
     Negate(Box<Expression>),
     Binary {
@@ -118,6 +120,8 @@ pub enum ExpressionNode {
     Logic {
         operator: LogicOperator,
         operands: Vec<Expression>,
+        /// Of the words between the operands.
+        words: Vec<Span>,
     },
     /// `value in (list)`, `value has_any (list)`
     List {
@@ -128,6 +132,7 @@ pub enum ExpressionNode {
     /// `value between (low .. high)`
     Between {
         negated: bool,
+        operator_span: Span,
         value: Box<Expression>,
         low: Box<Expression>,
         high: Box<Expression>,
@@ -405,7 +410,9 @@ pub struct Union {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Join {
     pub name: Name,
-    pub kind: JoinKind,
+    /// None where what the query gives is no kind.
+    pub kind: Option<JoinKind>,
+    pub kind_span: Span,
     pub right: Expression,
     /// Never empty in a right query.
     pub on: Vec<Expression>,

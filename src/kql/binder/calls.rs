@@ -99,7 +99,23 @@ impl Binder<'_> {
                 Kernel::Special(Special::Case) => Accepts::Any,
                 _ => function.parameter(at).unwrap_or(Accepts::Any),
             };
-            let at_fault = if function.overloaded { &name.span } else { &argument.value.span };
+            if let Some(parts) = function.parts
+                && at == 0
+                && let Some(Value::String(part)) = expr.as_constant()
+                && !parts.iter().any(|known| part.eq_ignore_ascii_case(known))
+            {
+                return Err(self.wrong(
+                    "SEM0220",
+                    argument.value.span.clone(),
+                    format!("{}(): there is no part '{part}'", name.text),
+                ));
+            }
+            // Beside a moment another signature may be meant; beside a number it is the argument.
+            let rounded = function.name.starts_with("bin");
+            let moments = bound
+                .first()
+                .is_some_and(|one: &Expr| matches!(one.kind, Type::DateTime | Type::TimeSpan));
+            let at_fault = if function.overloaded && (!rounded || moments) { &name.span } else { &argument.value.span };
             if function.constants.contains(&at) && expr.as_constant().is_none() {
                 return Err(self.wrong(
                     "SEM0220",
@@ -208,7 +224,7 @@ impl Binder<'_> {
             Returns::Of(of) => {
                 let kinds: Vec<Type> = bound.iter().map(|expr| expr.kind).collect();
                 if function.name.starts_with("bin") {
-                    self.check_bin(name, &kinds, span)?;
+                    self.check_bin(name, &kinds)?;
                 }
                 let kind = of(&kinds);
                 if kind.is_numeric()
@@ -234,12 +250,7 @@ impl Binder<'_> {
                 for &at in &values[1..] {
                     common = match common_type(common, bound[at].kind) {
                         Some(kind) => kind,
-                        None if function.name == "iff" || case => {
-                            return self.unsupported(
-                                format!("{}() of {common} and {}", name.text, bound[at].kind),
-                                span,
-                            );
-                        }
+                        None if function.name == "iff" || case => Type::Dynamic,
                         None => {
                             return Err(self.wrong(
                                 "SEM0221",
@@ -262,7 +273,7 @@ impl Binder<'_> {
         })
     }
 
-    fn check_bin(&self, name: &Name, kinds: &[Type], span: &Span) -> Bound<()> {
+    fn check_bin(&self, name: &Name, kinds: &[Type]) -> Bound<()> {
         let fits = match kinds {
             [Type::DateTime | Type::TimeSpan, Type::TimeSpan, rest @ ..] => {
                 rest.iter().all(|kind| *kind == kinds[0])
@@ -275,7 +286,7 @@ impl Binder<'_> {
         }
         Err(self.wrong(
             "SEM0220",
-            span.clone(),
+            name.span.clone(),
             format!(
                 "{}(): a value of type {} cannot be rounded to one of type {}",
                 name.text,

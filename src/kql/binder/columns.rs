@@ -21,14 +21,18 @@ impl Binder<'_> {
                 }
             };
         }
-        Ok(columns
+        let found: Vec<usize> = columns
             .iter()
             .enumerate()
             .filter(|(_, column)| {
                 column.visibility.is_named() && like(&column.name, &pattern.text)
             })
             .map(|(index, _)| index)
-            .collect())
+            .collect();
+        if found.is_empty() {
+            return Err(self.unresolved(operator, "column", &pattern.text, pattern.span.clone()));
+        }
+        Ok(found)
     }
 
     pub(super) fn choose(
@@ -80,14 +84,10 @@ impl Binder<'_> {
                 .iter()
                 .any(|(other, _)| other.name == column.name);
             if twice {
-                return Err(self.wrong(
-                    "SEM0012",
-                    renames[0].value.span.clone(),
-                    format!(
-                        "'{operator}' operator: there is a column named '{}' already",
-                        column.name
-                    ),
-                ));
+                let named = renames.iter().rev().flat_map(|rename| &rename.names);
+                let mut named = named.filter(|name| name.text == column.name);
+                let span = named.next().map_or(&renames[0].value.span, |name| &name.span);
+                return Err(self.twice(&column.name, span));
             }
         }
         self.projection(input, outputs)

@@ -331,6 +331,15 @@ impl Binder<'_> {
         )
     }
 
+    /// Two columns of one name.
+    fn twice(&self, name: &str, span: &Span) -> QueryError {
+        self.wrong(
+            "SEM0012",
+            span.clone(),
+            format!("A column named '{name}' is declared already"),
+        )
+    }
+
     fn unsupported<T>(&self, what: impl Into<String>, span: &Span) -> Bound<T> {
         Err(QueryError::Unsupported {
             what: what.into(),

@@ -13,11 +13,11 @@ pub fn suggested(expression: &Expression) -> Option<String> {
     match &expression.node {
         ExpressionNode::Name(name) => Some(name.to_string()),
         ExpressionNode::Member { of, name } => Some(format!("{}_{}", suggested(of)?, name.text)),
-        ExpressionNode::Index { of, index } => match &index.node {
+        ExpressionNode::Index { of, index, .. } => match &index.node {
             ExpressionNode::Literal { value, .. } => {
                 Some(format!("{}_{}", suggested(of)?, format_value(value)))
             }
-            _ => None,
+            _ => Some(format!("{}_", suggested(of)?)),
         },
         ExpressionNode::Call { name, arguments } => {
             let first = arguments.first().map(|argument| &argument.value);
@@ -41,7 +41,7 @@ pub fn suggested(expression: &Expression) -> Option<String> {
             let argument = first.and_then(suggested).unwrap_or_default();
             Some(match aggregate.shape {
                 Shape::Value if aggregate.prefix.is_empty() => argument,
-                Shape::Value => format!("{}_{argument}", aggregate.prefix),
+                Shape::Value | Shape::PercentileArray => format!("{}_{argument}", aggregate.prefix),
                 _ => return None,
             })
         }

@@ -6,6 +6,7 @@ use super::naming::{Names, suggested};
 use super::sources::shown;
 use super::{Binder, Binding, Bound, Scope};
 use crate::kql::batch::ColumnBuilder;
+use crate::kql::functions::{self, Naming, Returns, json};
 use crate::kql::plan::{Expr, Node, OrderBy, PlanColumn, Relation, Visibility, find};
 use crate::kql::syntax::{
     ColumnDeclaration, Expression, ExpressionNode, NamedExpression, Operator, OperatorNode,
@@ -70,7 +71,10 @@ impl Binder<'_> {
             OperatorNode::AssertSchema(columns) => {
                 self.assert_schema(input, columns, &operator.name.span)
             }
-            OperatorNode::Consume => self.over(input, |input| Node::Take { input, count: 0 }),
+            OperatorNode::Consume => {
+                let none = self.over(input, |input| Node::Take { input, count: 0 })?;
+                self.projection(none, Vec::new())
+            }
             OperatorNode::GetSchema => self.get_schema(&input),
             OperatorNode::As(alias) => {
                 self.names
@@ -138,21 +142,56 @@ impl Binder<'_> {
         values: &[NamedExpression],
     ) -> Bound<Relation> {
         let mut names = Names::default();
-        let explicit = self.explicit_names(operator, values)?;
+        let explicit = self.explicit_names(values)?;
         explicit.iter().for_each(|name| {
             names.claim(name);
         });
         let mut outputs = Vec::new();
         for value in values {
             let expr = self.expression(Scope::of(&input.columns, operator), &value.value)?;
+            if let Some(parts) = self.parts(value, &expr) {
+                for (given, suggestion, expr) in parts {
+                    let name = given.unwrap_or_else(|| names.unique(&suggestion));
+                    outputs.push((shown(name, expr.kind), expr));
+                }
+                continue;
+            }
             self.single_name(value)?;
             let name = match explicit_name(value) {
                 Some(name) => name,
-                None => names.suggest(suggested(&value.value)),
+                None => names.suggest(suggestion(&input.columns, &value.value)),
             };
             outputs.push((shown(name, expr.kind), expr));
         }
         self.projection(input, outputs)
+    }
+
+    /// The columns that a call of a function of several values makes, each with the name it is
+    /// given and the one it has otherwise; `None` if the expression is no such call.
+    pub(super) fn parts(
+        &self,
+        value: &NamedExpression,
+        expr: &Expr,
+    ) -> Option<Vec<(Option<Arc<str>>, String, Expr)>> {
+        let ExpressionNode::Call { name, arguments } = &value.value.node else {
+            return None;
+        };
+        let function = functions::scalar_function(&name.text)?;
+        let Returns::Parts(parts) = function.returns else {
+            return None;
+        };
+        let of = arguments
+            .first()
+            .and_then(|argument| suggested(&argument.value))
+            .unwrap_or_default();
+        let parts = parts.iter().enumerate().map(|(at, (part, kind))| {
+            let given = value.names.get(at).map(|name| name.text.clone());
+            let place = Expr::constant(Value::Long(at as i64), Type::Long);
+            let part_of = Expr::call(json::index, vec![expr.clone(), place], Type::Dynamic);
+            let part_of = self.converted(self.fold(part_of), *kind);
+            (given, format!("{}_{of}_{part}", name.text), part_of)
+        });
+        Some(parts.collect())
     }
 
     fn extend(
@@ -161,11 +200,23 @@ impl Binder<'_> {
         operator: &str,
         values: &[NamedExpression],
     ) -> Bound<Relation> {
-        self.explicit_names(operator, values)?;
+        self.explicit_names(values)?;
         let mut outputs: Vec<Output> = pass(&input.columns);
         let mut names = Names::new(input.columns.iter().map(|column| &column.name));
         for value in values {
             let expr = self.expression(Scope::of(&input.columns, operator), &value.value)?;
+            if let Some(parts) = self.parts(value, &expr) {
+                for (given, suggestion, expr) in parts {
+                    let at = given.as_ref().and_then(|name| find(&input.columns, name));
+                    let name = given.unwrap_or_else(|| names.unique(&suggestion));
+                    let output = (shown(name, expr.kind), expr);
+                    match at {
+                        Some(index) => outputs[index] = output,
+                        None => outputs.push(output),
+                    }
+                }
+                continue;
+            }
             self.single_name(value)?;
             let explicit = explicit_name(value);
             let at = explicit
@@ -176,7 +227,7 @@ impl Binder<'_> {
                     names.claim(&name);
                     name
                 }
-                None => names.suggest(suggested(&value.value)),
+                None => names.suggest(suggestion(&input.columns, &value.value)),
             };
             let output = (shown(name, expr.kind), expr);
             match at {
@@ -190,17 +241,15 @@ impl Binder<'_> {
     }
 
     /// The names that are given, each once.
-    fn explicit_names(&self, operator: &str, values: &[NamedExpression]) -> Bound<Vec<Arc<str>>> {
+    pub(super) fn explicit_names(&self, values: &[NamedExpression]) -> Bound<Vec<Arc<str>>> {
         let mut names: Vec<Arc<str>> = Vec::new();
         for value in values {
             let Some(name) = explicit_name(value) else {
                 continue;
             };
             if names.contains(&name) {
-                return self.unsupported(
-                    format!("'{operator}' with column '{name}' twice"),
-                    &value.value.span,
-                );
+                let span = value.names.first().map_or(&value.value.span, |name| &name.span);
+                return Err(self.twice(&name, span));
             }
             names.push(name);
         }
@@ -224,7 +273,7 @@ impl Binder<'_> {
         let mut bound = Vec::new();
         for key in keys {
             let value = self.expression(Scope::of(&input.columns, operator), &key.value.value)?;
-            if value.kind == Type::Dynamic {
+            if value.kind == Type::Dynamic && limit.is_none() {
                 return Err(self.wrong(
                     "SEM0013",
                     key.value.value.span.clone(),
@@ -335,6 +384,15 @@ impl Binder<'_> {
         self.own.pop();
         bound
     }
+}
+
+/// As [`suggested`]; of a column that may not be there, the name only if it is.
+fn suggestion(columns: &[PlanColumn], value: &Expression) -> Option<String> {
+    let name = suggested(value)?;
+    let uncertain = matches!(&value.node, ExpressionNode::Call { name, .. }
+        if functions::scalar_function(&name.text)
+            .is_some_and(|function| function.naming == Naming::FirstText));
+    (!uncertain || find(columns, &name).is_some()).then_some(name)
 }
 
 /// All columns as they are.

@@ -87,7 +87,9 @@ impl Binder<'_> {
                 let term = Expr::constant(Value::string(term), Type::String);
                 self.any_column(&rows.columns, operator, &predicate.span, &term)
             }
-            ExpressionNode::Logic { operator, operands } => {
+            ExpressionNode::Logic {
+                operator, operands, ..
+            } => {
                 let mut bound = Vec::with_capacity(operands.len());
                 for operand in operands {
                     bound.push(self.search_predicate(rows, operand, case_sensitive)?);

@@ -204,16 +204,21 @@ impl Binder<'_> {
         values: &[Expression],
     ) -> Bound<Relation> {
         let width = declared.len();
+        for (at, column) in declared.iter().enumerate() {
+            if declared[..at].iter().any(|other| other.name.text == column.name.text) {
+                return Err(self.twice(&column.name.text, &column.name.span));
+            }
+        }
         let mut builders: Vec<ColumnBuilder> = declared
             .iter()
             .map(|column| ColumnBuilder::new(column.kind))
             .collect();
-        if let Some(last) = values.last()
+        if let Some(first) = values.first()
             && (width == 0 || !values.len().is_multiple_of(width))
         {
             return Err(self.wrong(
                 "SEM0010",
-                last.span.clone(),
+                first.span.clone(),
                 format!(
                     "'datatable' operator: {} values do not fill rows of {width} columns",
                     values.len()
@@ -247,6 +252,14 @@ impl Binder<'_> {
         let mut outputs = Vec::new();
         for (at, value) in values.iter().enumerate() {
             let expr = self.expression(Scope::of(&[], "print"), &value.value)?;
+            if let Some(parts) = self.parts(value, &expr) {
+                for (given, suggestion, expr) in parts {
+                    let name = given.unwrap_or_else(|| suggestion.into());
+                    columns.push(shown(names.unique(&name), expr.kind));
+                    outputs.push(expr);
+                }
+                continue;
+            }
             let name = match value.names.first() {
                 Some(name) => names.unique(&name.text),
                 None => names.unique(&format!("print_{at}")),

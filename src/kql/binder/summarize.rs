@@ -49,6 +49,7 @@ impl Binder<'_> {
         values: &[NamedExpression],
         by: &[NamedExpression],
     ) -> Bound<Relation> {
+        self.explicit_names(by)?;
         let mut names = Names::default();
         let mut keys = Vec::new();
         let mut outputs: Vec<(PlanColumn, Expr)> = Vec::new();
@@ -106,7 +107,8 @@ impl Binder<'_> {
                 ));
             }
             let name = match value.names.first() {
-                Some(name) => names.unique(&name.text),
+                Some(name) if names.claim(&name.text) => name.text.clone(),
+                Some(name) => return Err(self.twice(&name.text, &name.span)),
                 None => names.suggest(suggested(&value.value)),
             };
             outputs.push((shown(name, expr.kind), expr));
@@ -374,6 +376,7 @@ impl Binder<'_> {
         values: &[NamedExpression],
         span: &Span,
     ) -> Bound<Relation> {
+        self.explicit_names(values)?;
         let mut names = Names::default();
         let mut keys = Vec::new();
         let mut outputs = Vec::new();

@@ -42,6 +42,16 @@ impl Binder<'_> {
         if arguments.len() > function.parameters.len() {
             return Err(self.user_arity(name, &function, arguments.len(), span));
         }
+        for given in arguments.iter().flat_map(|argument| &argument.names) {
+            let mut known = function.parameters.iter();
+            if !known.any(|parameter| parameter.name.text == given.text) {
+                return Err(self.wrong(
+                    "SEM0219",
+                    given.span.clone(),
+                    format!("{name}(): there is no parameter '{}'", given.text),
+                ));
+            }
+        }
         for (at, parameter) in function.parameters.iter().enumerate() {
             let given = arguments
                 .iter()

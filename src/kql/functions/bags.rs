@@ -15,7 +15,7 @@ pub const ROWS: &[ScalarFunction] = &[
     ScalarFunction::new("bag_remove_keys", &[BAG, BAG], DYNAMIC, bag_remove_keys, "The bag without the keys in the array."),
     ScalarFunction::new("bag_set_key", &[BAG, Text, Any], DYNAMIC, bag_set_key, "The bag with the key set to the value."),
     ScalarFunction::new("bag_zip", &[BAG, BAG], DYNAMIC, bag_zip, "A bag of the keys in the first array and the values in the second."),
-    ScalarFunction::new("treepath", &[BAG], DYNAMIC, treepath, "The paths of all that the value holds."),
+    ScalarFunction::new("treepath", &[BAG], DYNAMIC, treepath, "The paths of all that the value holds.").prefixed("tree"),
     ScalarFunction::new("pack_all", &[Is(Type::Bool)], DYNAMIC, pack_all, "A bag of the row's columns, without those that are null or empty where the value says so.").optional_from(0).special(Special::PackAll),
     ScalarFunction::new("bag_pack_columns", &[Any], DYNAMIC, pack_all, "A bag of the columns.").repeating(1).special(Special::PackColumns),
     ScalarFunction::new("parse_url", &[Text], DYNAMIC, parse_url, "The URL's parts: Scheme, Host, Port, Path, Username, Password, Query Parameters, Fragment."),

@@ -1,6 +1,6 @@
 //! Numbers, and `bin`, which rounds numbers and moments alike.
 
-use super::Accepts::{Any, Integer, Measure, Number};
+use super::Accepts::{Integer, Measure, Number};
 use super::{Context, Returns, ScalarFunction};
 use crate::kql::operators;
 use crate::kql::order::{as_long, as_real};
@@ -18,6 +18,7 @@ pub const ROWS: &[ScalarFunction] = &[
         bin,
         "The value rounded down to a multiple of the second.",
     )
+    .overloaded()
     .named_as_argument(),
     ScalarFunction::new(
         "bin_at",
@@ -26,6 +27,7 @@ pub const ROWS: &[ScalarFunction] = &[
         bin_at,
         "The value rounded down to a multiple of the second, counted from the third.",
     )
+    .overloaded()
     .named_as_argument(),
     ScalarFunction::new(
         "abs",
@@ -34,6 +36,7 @@ pub const ROWS: &[ScalarFunction] = &[
         abs,
         "The value without its sign.",
     )
+    .overloaded()
     .named_as_argument(),
     ScalarFunction::new(
         "round",
@@ -42,6 +45,7 @@ pub const ROWS: &[ScalarFunction] = &[
         round,
         "The nearest number with so many digits behind the point.",
     )
+    .constant_at(&[1])
     .optional_from(1)
     .named_as_argument(),
     ScalarFunction::new(
@@ -150,21 +154,21 @@ pub const ROWS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "isnan",
-        &[Any],
+        &[Number],
         BOOL,
         |_, v| test(v, f64::is_nan),
         "Whether the value is no number.",
     ),
     ScalarFunction::new(
         "isinf",
-        &[Any],
+        &[Number],
         BOOL,
         |_, v| test(v, f64::is_infinite),
         "Whether the value is infinite.",
     ),
     ScalarFunction::new(
         "isfinite",
-        &[Any],
+        &[Number],
         BOOL,
         |_, v| test(v, f64::is_finite),
         "Whether the value is a finite number.",

@@ -240,6 +240,8 @@ pub struct ScalarFunction {
     pub overloaded: bool,
     /// The positions of arguments that must be constant.
     pub constants: &'static [usize],
+    /// What the first argument may be, case aside, if it names a part of a moment.
+    pub parts: Option<&'static [&'static str]>,
     /// It gives another value each time.
     pub varying: bool,
     /// What it gives, in a line.
@@ -264,6 +266,7 @@ impl ScalarFunction {
             kernel: Kernel::Rows(kernel),
             overloaded: false,
             constants: &[],
+            parts: None,
             varying: false,
             about,
         }
@@ -276,6 +279,11 @@ impl ScalarFunction {
 
     const fn constant_at(mut self, constants: &'static [usize]) -> Self {
         self.constants = constants;
+        self
+    }
+
+    const fn with_parts(mut self, parts: &'static [&'static str]) -> Self {
+        self.parts = Some(parts);
         self
     }
 

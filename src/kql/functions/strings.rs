@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Accepts::{Any, Integer, Is, Number, Text, TypeName};
+use super::Accepts::{Any, AnyText, Integer, Is, Number, Text, TypeName};
 use super::{Context, Returns, ScalarFunction, convert};
 use crate::kql::order::{as_long, as_real};
 use crate::kql::text::{format_real, format_value};
@@ -15,14 +15,14 @@ const DYNAMIC: Returns = Returns::Is(Type::Dynamic);
 pub const ROWS: &[ScalarFunction] = &[
     ScalarFunction::new(
         "tolower",
-        &[Text],
+        &[AnyText],
         STRING,
         |_, v| Value::string(str_of(v[0]).to_lowercase()),
         "The text in lower case.",
     ),
     ScalarFunction::new(
         "toupper",
-        &[Text],
+        &[AnyText],
         STRING,
         |_, v| Value::string(str_of(v[0]).to_uppercase()),
         "The text in upper case.",
@@ -34,7 +34,7 @@ pub const ROWS: &[ScalarFunction] = &[
         |_, v| Value::Long(str_of(v[0]).chars().count() as i64),
         "How many characters.",
     )
-    .named_as_argument(),
+    .prefixed("strlen"),
     ScalarFunction::new(
         "string_size",
         &[Text],
@@ -42,7 +42,7 @@ pub const ROWS: &[ScalarFunction] = &[
         |_, v| Value::Long(str_of(v[0]).len() as i64),
         "How many bytes.",
     )
-    .named_as_argument(),
+    .prefixed("string_size"),
     ScalarFunction::new(
         "strcat",
         &[Any],
@@ -53,7 +53,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .repeating(1),
     ScalarFunction::new(
         "strcat_delim",
-        &[Text, Any, Any],
+        &[AnyText, Any, Any],
         STRING,
         strcat_delim,
         "The values' texts in one, the first between them.",
@@ -61,7 +61,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .repeating(1),
     ScalarFunction::new(
         "strrep",
-        &[Text, Integer, Text],
+        &[AnyText, Integer, AnyText],
         STRING,
         strrep,
         "The text so many times over.",
@@ -69,14 +69,14 @@ pub const ROWS: &[ScalarFunction] = &[
     .optional_from(2),
     ScalarFunction::new(
         "strcmp",
-        &[Text, Text],
+        &[AnyText, AnyText],
         LONG,
         |_, v| Value::Long(str_of(v[0]).cmp(str_of(v[1])) as i64),
         "-1, 0 or 1, as the first comes before, with or after the second.",
     ),
     ScalarFunction::new(
         "substring",
-        &[Text, Integer, Integer],
+        &[AnyText, Integer, Integer],
         STRING,
         substring,
         "The characters from a position on, so many or all.",
@@ -84,7 +84,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .optional_from(2),
     ScalarFunction::new(
         "split",
-        &[Text, Text, Integer],
+        &[AnyText, Text, Integer],
         DYNAMIC,
         split,
         "The pieces between the delimiters, all or the one at a position.",
@@ -93,7 +93,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .named_as_argument(),
     ScalarFunction::new(
         "indexof",
-        &[Text, Text, Integer, Integer, Integer],
+        &[AnyText, AnyText, Integer, Integer, Integer],
         LONG,
         indexof,
         "Where the second text first stands in the first, or -1.",
@@ -109,7 +109,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .optional_from(2),
     ScalarFunction::new(
         "reverse",
-        &[Text],
+        &[AnyText],
         STRING,
         |_, v| Value::string(str_of(v[0]).chars().rev().collect::<String>()),
         "The characters from the last to the first.",
@@ -127,7 +127,8 @@ pub const ROWS: &[ScalarFunction] = &[
         STRING,
         replace_regex,
         "The first text with what matches the pattern replaced; \\1 is the first group.",
-    ),
+    )
+    .constant_at(&[1, 2]),
     ScalarFunction::new(
         "extract",
         &[Text, Integer, Text, TypeName],
@@ -135,6 +136,7 @@ pub const ROWS: &[ScalarFunction] = &[
         extract,
         "What the group of the pattern's first match holds.",
     )
+    .constant_at(&[0])
     .optional_from(3),
     ScalarFunction::new(
         "extract_all",
@@ -142,31 +144,35 @@ pub const ROWS: &[ScalarFunction] = &[
         DYNAMIC,
         extract_all,
         "What the pattern's groups hold in all matches.",
-    ),
+    )
+    .constant_at(&[0]),
     ScalarFunction::new(
         "trim",
         &[Text, Text],
         STRING,
         |c, v| trimmed(c, v, true, true),
         "The second text without what matches the pattern at either end.",
-    ),
+    )
+    .constant_at(&[0]),
     ScalarFunction::new(
         "trim_start",
         &[Text, Text],
         STRING,
         |c, v| trimmed(c, v, true, false),
         "The second text without what matches the pattern at its start.",
-    ),
+    )
+    .constant_at(&[0]),
     ScalarFunction::new(
         "trim_end",
         &[Text, Text],
         STRING,
         |c, v| trimmed(c, v, false, true),
         "The second text without what matches the pattern at its end.",
-    ),
+    )
+    .constant_at(&[0]),
     ScalarFunction::new(
         "regex_quote",
-        &[Text],
+        &[AnyText],
         STRING,
         |_, v| Value::string(regex::escape(str_of(v[0]))),
         "The text as a pattern that matches it.",
@@ -199,6 +205,7 @@ pub const ROWS: &[ScalarFunction] = &[
         format_bytes,
         "The number as a size in bytes, KB, MB, …",
     )
+    .constant_at(&[1, 2])
     .optional_from(1)
     .named_as_argument(),
 ];

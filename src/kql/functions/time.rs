@@ -17,6 +17,38 @@ const MOMENT: super::Accepts = Is(Type::DateTime);
 const SPAN: super::Accepts = Is(Type::TimeSpan);
 const PART: super::Accepts = Is(Type::String);
 
+/// What datetime_part() reads.
+const PARTS: &[&str] = &[
+    "year",
+    "quarter",
+    "month",
+    "week_of_year",
+    "weekofyear",
+    "day",
+    "dayofyear",
+    "hour",
+    "minute",
+    "second",
+    "millisecond",
+    "microsecond",
+    "nanosecond",
+];
+
+/// What datetime_add() and datetime_diff() count in.
+const UNITS: &[&str] = &[
+    "year",
+    "quarter",
+    "month",
+    "week",
+    "day",
+    "hour",
+    "minute",
+    "second",
+    "millisecond",
+    "microsecond",
+    "nanosecond",
+];
+
 pub const ROWS: &[ScalarFunction] = &[
     ScalarFunction::new(
         "now",
@@ -154,21 +186,27 @@ pub const ROWS: &[ScalarFunction] = &[
         INT,
         datetime_part,
         "A part of the moment, e.g. 'hour'.",
-    ),
+    )
+    .with_parts(PARTS)
+    .constant_at(&[0]),
     ScalarFunction::new(
         "datetime_diff",
         &[PART, MOMENT, MOMENT],
         LONG,
         datetime_diff,
         "How many borders of the part lie between the second moment and the first.",
-    ),
+    )
+    .with_parts(UNITS)
+    .constant_at(&[0]),
     ScalarFunction::new(
         "datetime_add",
         &[PART, Integer, MOMENT],
         DATETIME,
         datetime_add,
         "The moment so many parts later.",
-    ),
+    )
+    .with_parts(UNITS)
+    .constant_at(&[0]),
     ScalarFunction::new(
         "make_datetime",
         &[Number, Number, Number, Number, Number, Number],
@@ -192,6 +230,7 @@ pub const ROWS: &[ScalarFunction] = &[
         format_datetime,
         "The moment as the format says, e.g. 'yyyy-MM-dd HH:mm'.",
     )
+    .constant_at(&[1])
     .named_as_argument(),
     ScalarFunction::new(
         "format_timespan",
@@ -200,6 +239,7 @@ pub const ROWS: &[ScalarFunction] = &[
         format_timespan,
         "The length of time as the format says, e.g. 'd.hh:mm'.",
     )
+    .constant_at(&[1])
     .named_as_argument(),
     ScalarFunction::new(
         "unixtime_seconds_todatetime",
@@ -221,6 +261,13 @@ pub const ROWS: &[ScalarFunction] = &[
         DATETIME,
         |_, v| from_unix(v[0], MICROSECOND),
         "The moment so many microseconds after 1970.",
+    ),
+    ScalarFunction::new(
+        "unixtime_nanoseconds_todatetime",
+        &[Number],
+        DATETIME,
+        |_, v| from_nanoseconds(v[0]),
+        "The moment so many nanoseconds after 1970.",
     ),
 ];
 
@@ -455,6 +502,18 @@ fn from_unix(value: &Value, unit: i64) -> Value {
             .map(|count| count * unit as f64)
             .filter(|ticks| ticks.abs() < i64::MAX as f64)
             .map(|ticks| ticks.round() as i64),
+    };
+    datetime(ticks.and_then(|ticks| calendar::add(DateTime::from_unix_seconds(0), TimeSpan(ticks))))
+}
+
+/// Less than a tick is dropped.
+fn from_nanoseconds(value: &Value) -> Value {
+    let ticks = match as_long(value) {
+        Some(count) => Some(count.div_euclid(100)),
+        None => as_real(value)
+            .map(|count| count / 100.0)
+            .filter(|ticks| ticks.abs() < i64::MAX as f64)
+            .map(|ticks| ticks.floor() as i64),
     };
     datetime(ticks.and_then(|ticks| calendar::add(DateTime::from_unix_seconds(0), TimeSpan(ticks))))
 }

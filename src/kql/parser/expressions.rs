@@ -23,6 +23,14 @@ impl Parser<'_> {
 
     /// `name = expression`, `(a, b) = expression` or an expression.
     pub(super) fn named_expression(&mut self) -> Parsed<NamedExpression> {
+        self.assigned(Self::expression)
+    }
+
+    /// What `value` reads, with names before it or without.
+    pub(super) fn assigned(
+        &mut self,
+        value: fn(&mut Self) -> Parsed<Expression>,
+    ) -> Parsed<NamedExpression> {
         let mut names = Vec::new();
         if let Some(length) = self.tuple_length() {
             self.advance();
@@ -35,7 +43,7 @@ impl Parser<'_> {
             names.push(self.name()?);
             self.advance();
         }
-        let value = self.expression()?;
+        let value = value(self)?;
         Ok(NamedExpression { names, value })
     }
 
@@ -110,26 +118,33 @@ impl Parser<'_> {
             return Ok(first);
         }
         let mut operands = vec![first];
-        while self.eat_word(word) {
+        let mut words = Vec::new();
+        while self.at_word(word) {
+            words.push(self.span());
+            self.advance();
             operands.push(operand(self)?);
         }
         let height = operands.iter().map(|one| one.height).max().unwrap_or(0);
-        self.node(ExpressionNode::Logic { operator, operands }, start, height)
+        let node = ExpressionNode::Logic {
+            operator,
+            operands,
+            words,
+        };
+        self.node(node, start, height)
     }
 
     fn comparison(&mut self) -> Parsed<Expression> {
         let start = self.span().start;
-        let mut left = match self.any_column()? {
+        let left = match self.any_column()? {
             Some(star) => star,
             None => self.sum()?,
         };
-        loop {
-            let operator_span = self.span();
-            let Some(comparison) = self.comparison_operator() else {
-                return Ok(left);
-            };
-            let operator_span = operator_span.start..self.previous_end();
-            left = match comparison {
+        let operator_span = self.span();
+        let Some(comparison) = self.comparison_operator() else {
+            return Ok(left);
+        };
+        let operator_span = operator_span.start..self.previous_end();
+        match comparison {
                 Comparison::Binary(operator) => {
                     let right = self.sum()?;
                     let height = left.height.max(right.height);
@@ -142,7 +157,7 @@ impl Parser<'_> {
                         },
                         start,
                         height,
-                    )?
+                    )
                 }
                 Comparison::List(operator) => {
                     self.expect(TokenKind::OpenParenthesis)?;
@@ -161,7 +176,7 @@ impl Parser<'_> {
                         },
                         start,
                         height,
-                    )?
+                    )
                 }
                 Comparison::Between { negated } => {
                     self.expect(TokenKind::OpenParenthesis)?;
@@ -173,15 +188,15 @@ impl Parser<'_> {
                     self.node(
                         ExpressionNode::Between {
                             negated,
+                            operator_span,
                             value: Box::new(left),
                             low: Box::new(low),
                             high: Box::new(high),
                         },
                         start,
                         height,
-                    )?
+                    )
                 }
-            };
         }
     }
 
@@ -296,7 +311,7 @@ impl Parser<'_> {
         Some(comparison)
     }
 
-    fn sum(&mut self) -> Parsed<Expression> {
+    pub(super) fn sum(&mut self) -> Parsed<Expression> {
         self.chain(Self::product, |kind| match kind {
             TokenKind::Plus => Some(BinaryOperator::Add),
             TokenKind::Minus => Some(BinaryOperator::Subtract),
@@ -378,6 +393,7 @@ impl Parser<'_> {
                     height,
                 )
             } else if self.peek() == TokenKind::OpenBracket {
+                let bracket = self.span();
                 self.advance();
                 let index = self.expression()?;
                 self.expect(TokenKind::CloseBracket)?;
@@ -386,6 +402,7 @@ impl Parser<'_> {
                     ExpressionNode::Index {
                         of: Box::new(of),
                         index: Box::new(index),
+                        bracket,
                     },
                     height,
                 )

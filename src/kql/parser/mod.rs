@@ -64,7 +64,6 @@ impl<'a> Parser<'a> {
     fn script(mut self) -> Parsed<Script> {
         let mut statements = Vec::new();
         loop {
-            while self.eat(TokenKind::Semicolon) {}
             if self.peek() == TokenKind::End {
                 break;
             }

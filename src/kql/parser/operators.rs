@@ -34,7 +34,7 @@ impl Parser<'_> {
             "top" => {
                 let count = self.expression()?;
                 self.expect_word("by")?;
-                let keys = self.list(Self::sort_key)?;
+                let keys = vec![self.sort_key()?];
                 OperatorNode::Top { count, keys }
             }
             "union" => OperatorNode::Union(self.union(name.clone())?),

@@ -146,7 +146,7 @@ fn statements_of_every_kind() {
     );
     assert!(matches!(
         &query.operators[0].node,
-        OperatorNode::Join(join) if join.kind == JoinKind::LeftAnti && join.on.len() == 2
+        OperatorNode::Join(join) if join.kind == Some(JoinKind::LeftAnti) && join.on.len() == 2
     ));
 }
 

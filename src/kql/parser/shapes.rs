@@ -180,7 +180,8 @@ impl Parser<'_> {
             Ok((value, default))
         })?;
         self.expect_word("on")?;
-        let on = self.named_expression()?;
+        // No comparison: `in range (…)` may follow.
+        let on = self.assigned(Self::sum)?;
         let (mut from, mut to) = (None, None);
         let inclusive = self.at_word("in") && self.word_at(1, "range");
         let step = if inclusive {

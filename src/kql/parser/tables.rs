@@ -15,7 +15,7 @@ impl Parser<'_> {
         let next = self.kind_at(1);
         let named = matches!(next, TokenKind::Identifier | TokenKind::OpenBracket);
         Ok(Some(match self.token_text() {
-            "union" if named || next == TokenKind::OpenParenthesis => {
+            "union" if next != TokenKind::Equal => {
                 let name = self.name()?;
                 Source::Union(self.union(name)?)
             }
@@ -131,7 +131,8 @@ impl Parser<'_> {
     }
 
     pub(super) fn join(&mut self, name: Name, default: JoinKind) -> Parsed<Join> {
-        let mut kind = default;
+        let mut kind = Some(default);
+        let mut kind_span = name.span.clone();
         for (name, value) in self.parameters()? {
             if &*name.text != "kind" {
                 if name.text.starts_with("hint.") {
@@ -139,17 +140,18 @@ impl Parser<'_> {
                 }
                 return Err(self.error_at(name.span));
             }
+            kind_span = value.span.clone();
             kind = match &*value.text {
-                "innerunique" => JoinKind::InnerUnique,
-                "inner" => JoinKind::Inner,
-                "leftouter" => JoinKind::LeftOuter,
-                "rightouter" => JoinKind::RightOuter,
-                "fullouter" => JoinKind::FullOuter,
-                "leftanti" | "anti" | "leftantisemi" => JoinKind::LeftAnti,
-                "leftsemi" => JoinKind::LeftSemi,
-                "rightanti" | "rightantisemi" => JoinKind::RightAnti,
-                "rightsemi" => JoinKind::RightSemi,
-                _ => return Err(self.error_at(value.span)),
+                "innerunique" => Some(JoinKind::InnerUnique),
+                "inner" => Some(JoinKind::Inner),
+                "leftouter" => Some(JoinKind::LeftOuter),
+                "rightouter" => Some(JoinKind::RightOuter),
+                "fullouter" => Some(JoinKind::FullOuter),
+                "leftanti" | "anti" | "leftantisemi" => Some(JoinKind::LeftAnti),
+                "leftsemi" => Some(JoinKind::LeftSemi),
+                "rightanti" | "rightantisemi" => Some(JoinKind::RightAnti),
+                "rightsemi" => Some(JoinKind::RightSemi),
+                _ => None,
             };
         }
         let right = self.table()?;
@@ -159,7 +161,13 @@ impl Parser<'_> {
             // The binder says so, at the operator.
             Vec::new()
         };
-        Ok(Join { name, kind, right, on })
+        Ok(Join {
+            name,
+            kind,
+            kind_span,
+            right,
+            on,
+        })
     }
 
 
@@ -249,7 +257,9 @@ impl Parser<'_> {
     pub(super) fn partition(&mut self) -> Parsed<OperatorNode> {
         self.parameters()?;
         self.expect_word("by")?;
-        let by = self.path()?;
+        let start = self.span().start;
+        let by = self.name()?;
+        let by = self.node(ExpressionNode::Name(by.text), start, 0)?;
         let body = self.subpipe()?;
         Ok(OperatorNode::Partition { by, body })
     }
