@@ -385,7 +385,6 @@ mod tests {
             ("\"open", Bad),
             ("1hour30", Identifier),
             ("1.5x", Bad),
-            ("\"a\\q\"", Bad),
             ("0xg", Identifier),
             ("datetime(", Bad),
             ("&", Bad),
@@ -399,6 +398,7 @@ mod tests {
             kinds("1..5 // to the end\n!in~"),
             [Long, DotDot, Long, Bang, Identifier, Tilde, End]
         );
+        assert_eq!(kinds(r#""a\q""#)[0], Bad);
         assert_eq!(kinds("datetime == 1"), [Identifier, EqualEqual, Long, End]);
     }
 

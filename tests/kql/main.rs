@@ -6,6 +6,7 @@
 //! that is none any more.
 
 mod corpus;
+mod fuzz;
 #[cfg(feature = "programs")]
 mod judge;
 mod verdict;

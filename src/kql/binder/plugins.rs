@@ -10,7 +10,7 @@ use super::operators::pass;
 use super::sources::shown;
 use super::{Binder, Bound, Scope};
 use crate::kql::batch::{Column, ColumnBuilder};
-use crate::kql::functions::json;
+use crate::kql::functions::{convert_to, json};
 use crate::kql::order::Key;
 use crate::kql::plan::{Expr, Node, Plan, PlanColumn, Relation, Visibility};
 use crate::kql::syntax::{Expression, ExpressionNode, Name, NamedExpression, Span};
@@ -186,10 +186,7 @@ impl Binder<'_> {
             let kind = common_kind(&values);
             let mut builder = ColumnBuilder::new(kind);
             for value in values {
-                builder.push(match kind {
-                    Type::Dynamic => json::from_scalar(&value),
-                    _ => value,
-                });
+                builder.push(convert_to(kind)(&self.context, &[&value]));
             }
             columns.push((shown(name, kind), builder.finish()));
         }

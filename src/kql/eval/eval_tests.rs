@@ -533,7 +533,7 @@ fn sorting_puts_nulls_where_kusto_does() {
             &["1|1|null|2|1", "2|2|1|3|3", "3|3|2|-1|6"],
         ),
         (
-            "range x from 1 to 100000 step 1 | top 2 by x % 7, x asc",
+            "range x from 1 to 100000 step 1 | sort by x % 7, x asc | take 2",
             &["6", "13"],
         ),
     ]);

@@ -454,7 +454,8 @@ fn fitted(values: &[&Value]) -> Option<Vec<Json>> {
         json(line.slope),
         json(line.variance),
         json(line.rest),
-        json(line.interception),
+        // Where the line is a step before the first point, as the service has it.
+        json(line.interception - line.slope),
         line.points(elements.len()).into_iter().map(json).collect(),
     ])
 }
