@@ -75,6 +75,9 @@ pub fn ordered(left: Type, right: Type) -> bool {
         (Type::Dynamic, other) | (other, Type::Dynamic) => {
             other.is_numeric() || other == Type::Dynamic
         }
+        (Type::Bool, other) | (other, Type::Bool) if other != Type::Bool => {
+            other.is_numeric() && other != Type::Decimal
+        }
         (left, right) => left == right || left.is_numeric() && right.is_numeric(),
     }
 }

@@ -354,6 +354,11 @@ impl Expr {
         }
     }
 
+    /// Whether it is this column and nothing else.
+    pub fn is_column(&self, index: usize) -> bool {
+        matches!(self.node, ExprNode::Column(at) if at == index)
+    }
+
     pub fn names_column(&self) -> bool {
         matches!(self.node, ExprNode::Column(_)) || self.children().iter().any(Self::names_column)
     }

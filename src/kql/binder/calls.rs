@@ -24,7 +24,13 @@ impl Binder<'_> {
         {
             return self.aggregate(scope, collector, aggregate, name, arguments);
         }
-        if let Some(function) = functions::scalar_function(&name.text) {
+        // Of one argument it is a conversion.
+        let called = match (&*name.text, arguments.len()) {
+            ("make_datetime", 1) => "todatetime",
+            ("make_timespan", 1) => "totimespan",
+            (name, _) => name,
+        };
+        if let Some(function) = functions::scalar_function(called) {
             return self.call_function(scope, function, name, arguments, span);
         }
         if aggregates::aggregate(&name.text).is_some()
@@ -125,6 +131,16 @@ impl Binder<'_> {
             }
             bound.push(self.accept(&name.text, at, accepts, expr, at_fault)?);
         }
+        if function.name == "coalesce" && bound.iter().any(|one| one.kind == Type::Dynamic) {
+            let mut all = bound.iter().zip(arguments);
+            if let Some((_, argument)) = all.find(|(one, _)| one.kind != Type::Dynamic) {
+                return Err(self.wrong(
+                    "SEM0221",
+                    argument.value.span.clone(),
+                    format!("{}(): beside a dynamic value all must be dynamic", name.text),
+                ));
+            }
+        }
         let kind = self.result_type(function, name, &mut bound, span)?;
         let node = match function.kernel {
             Kernel::Rows(_) if function.name == "iff" => ExprNode::Call {
@@ -176,6 +192,8 @@ impl Binder<'_> {
                 kind.is_numeric() || matches!(kind, Type::DateTime | Type::TimeSpan),
                 None,
             ),
+            Accepts::Length => (kind.is_numeric() || kind == Type::TimeSpan, None),
+            Accepts::SeriesOrNumber => (kind.is_numeric() || kind == Type::Dynamic, None),
             Accepts::Ordered => (!matches!(kind, Type::Dynamic | Type::Guid), None),
             Accepts::NotDynamic => (kind != Type::Dynamic, None),
             Accepts::Text => (matches!(kind, Type::String | Type::Dynamic), Some(Type::String)),
@@ -190,6 +208,8 @@ impl Binder<'_> {
                 Accepts::Number => "a number".into(),
                 Accepts::Measure => "a number, datetime or timespan".into(),
                 Accepts::TypeName => "typeof(…)".into(),
+                Accepts::Length => "a number or timespan".into(),
+                Accepts::SeriesOrNumber => "a dynamic value or a number".into(),
                 Accepts::NotDynamic => "no dynamic value".into(),
                 Accepts::Ordered => "a number, datetime, timespan, string or bool".into(),
                 Accepts::Text => "a string".into(),
@@ -275,9 +295,11 @@ impl Binder<'_> {
 
     fn check_bin(&self, name: &Name, kinds: &[Type]) -> Bound<()> {
         let fits = match kinds {
-            [Type::DateTime | Type::TimeSpan, Type::TimeSpan, rest @ ..] => {
-                rest.iter().all(|kind| *kind == kinds[0])
+            [Type::DateTime, Type::DateTime | Type::TimeSpan] => true,
+            [of @ (Type::DateTime | Type::TimeSpan), size, from] => {
+                (size.is_numeric() || *size == Type::TimeSpan) && from == of
             }
+            [Type::TimeSpan, Type::TimeSpan] => true,
             [value, rest @ ..] => value.is_numeric() && rest.iter().all(|kind| kind.is_numeric()),
             [] => false,
         };

@@ -146,7 +146,8 @@ impl Binder<'_> {
             let right_at = self.key(&right, &key.right, operator)?;
             let (left_kind, right_kind) =
                 (left.columns[left_at].kind, right.columns[right_at].kind);
-            let fits = left_kind == right_kind || left_kind.is_numeric() && right_kind.is_numeric();
+            let whole = |kind| matches!(kind, Type::Int | Type::Long);
+            let fits = left_kind == right_kind || whole(left_kind) && whole(right_kind);
             if left_kind == Type::Dynamic && right_kind == Type::Dynamic {
                 return self.unsupported(format!("'{operator}' on dynamic values"), &key.span);
             }

@@ -29,6 +29,7 @@ pub fn suggested(expression: &Expression) -> Option<String> {
                         let of = first.and_then(suggested).unwrap_or_default();
                         Some(format!("{prefix}_{of}"))
                     }
+                    Naming::Suffixed(suffix) => Some(format!("{}_{suffix}", suggested(first?)?)),
                     Naming::FirstText => match &first?.node {
                         ExpressionNode::Literal { value, .. } => {
                             Some(format_value(value).to_string())

@@ -219,6 +219,17 @@ impl Binder<'_> {
             }
             self.single_name(value)?;
             let explicit = explicit_name(value);
+            let suggestion = suggestion(&input.columns, &value.value);
+            // A column that an expression is called after is replaced by it, the first time.
+            let replaced = suggestion.as_deref().filter(|_| explicit.is_none());
+            let replaced = replaced.and_then(|name| find(&input.columns, name));
+            if let Some(index) = replaced
+                && outputs[index].1.is_column(index)
+            {
+                let name = input.columns[index].name.clone();
+                outputs[index] = (shown(name, expr.kind), expr);
+                continue;
+            }
             let at = explicit
                 .as_ref()
                 .and_then(|name| find(&input.columns, name));
@@ -227,7 +238,7 @@ impl Binder<'_> {
                     names.claim(&name);
                     name
                 }
-                None => names.suggest(suggestion(&input.columns, &value.value)),
+                None => names.suggest(suggestion),
             };
             let output = (shown(name, expr.kind), expr);
             match at {

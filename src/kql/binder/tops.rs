@@ -5,6 +5,7 @@ use super::operators::explicit_name;
 use super::sources::shown;
 use super::summarize::Collector;
 use super::{Binder, Bound, Scope};
+use crate::kql::functions::Accepts;
 use crate::kql::plan::{Expr, NestedLevel, Node, OrderBy, Relation};
 use crate::kql::syntax::{Expression, ExpressionNode, Name, NamedExpression, NestedTop};
 use crate::kql::value::Type;
@@ -82,6 +83,9 @@ impl Binder<'_> {
         let of_name = self.bare_column(&input, of, "top-hitters")?;
         let (aggregate, arguments, name) = match by {
             Some(by) => {
+                let scope = Scope::of(&input.columns, "top-hitters");
+                let bound = self.expression(scope, by)?;
+                self.accept("top-hitters", 0, Accepts::Number, bound, &by.span)?;
                 let measured = suggested(by).unwrap_or_default();
                 let argument = NamedExpression {
                     names: Vec::new(),

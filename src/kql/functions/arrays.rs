@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::Accepts::{Any, Integer, Is, Measure};
+use super::Accepts::{Any, Integer, Is, Measure, SeriesOrNumber};
 use super::json::{array, from_value, to_value, wrap};
 use super::{Context, Returns, ScalarFunction};
 use crate::kql::operators;
@@ -19,15 +19,15 @@ const FLAG: super::Accepts = Is(Type::Bool);
 const MAX_MADE: usize = 1_048_576;
 
 pub const ROWS: &[ScalarFunction] = &[
-    ScalarFunction::new("array_sort_asc", &[ARRAY, FLAG], DYNAMIC, |_, v| sorted(v, false), "The elements in rising order, nulls last unless said otherwise.").optional_from(1),
-    ScalarFunction::new("array_sort_desc", &[ARRAY, FLAG], DYNAMIC, |_, v| sorted(v, true), "The elements in falling order, nulls last unless said otherwise.").optional_from(1),
+    ScalarFunction::new("array_sort_asc", &[ARRAY, FLAG], DYNAMIC, |_, v| sorted(v, false), "The elements in rising order, nulls last unless said otherwise.").optional_from(1).suffixed("sorted"),
+    ScalarFunction::new("array_sort_desc", &[ARRAY, FLAG], DYNAMIC, |_, v| sorted(v, true), "The elements in falling order, nulls last unless said otherwise.").optional_from(1).suffixed("sorted"),
     ScalarFunction::new("array_rotate_left", &[ARRAY, Integer], DYNAMIC, |_, v| rotated(v, 1), "The elements so many places to the left, round the ends."),
     ScalarFunction::new("array_rotate_right", &[ARRAY, Integer], DYNAMIC, |_, v| rotated(v, -1), "The elements so many places to the right, round the ends."),
     ScalarFunction::new("array_shift_left", &[ARRAY, Integer, Any], DYNAMIC, |_, v| shifted(v, 1), "The elements so many places to the left; what is missing is null or the third value.").optional_from(2),
     ScalarFunction::new("array_shift_right", &[ARRAY, Integer, Any], DYNAMIC, |_, v| shifted(v, -1), "The elements so many places to the right; what is missing is null or the third value.").optional_from(2),
-    ScalarFunction::new("array_split", &[ARRAY, Any], DYNAMIC, array_split, "The array cut at a position or at several."),
+    ScalarFunction::new("array_split", &[ARRAY, SeriesOrNumber], DYNAMIC, array_split, "The array cut at a position or at several.").overloaded(),
     ScalarFunction::new("array_iff", &[ARRAY, Any, Any], DYNAMIC, array_iff, "Element by element the second array's or the third's, by the first."),
-    ScalarFunction::new("zip", &[ARRAY], DYNAMIC, zip, "An array of the arrays' elements at each position.").repeating(1),
+    ScalarFunction::new("zip", &[ARRAY, ARRAY], DYNAMIC, zip, "An array of the arrays' elements at each position.").repeating(1),
     ScalarFunction::new("range", &[Measure, Measure, Measure], DYNAMIC, range, "The values from the first to the second by steps of the third, 1 (or an hour) unless said otherwise.").optional_from(2),
     ScalarFunction::new("set_equals", &[ARRAY, ARRAY], Returns::Is(Type::Bool), set_equals, "Whether the arrays hold the same values."),
     ScalarFunction::new("jaccard_index", &[ARRAY, ARRAY], DYNAMIC, jaccard_index, "How much of the two sets is common to both, from 0 to 1."),

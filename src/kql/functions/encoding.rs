@@ -19,7 +19,7 @@ const DYNAMIC: Returns = Returns::Is(Type::Dynamic);
 pub const ROWS: &[ScalarFunction] = &[
     ScalarFunction::new("hash", &[NotDynamic, Integer], LONG, hash, "A number made of the value, the same each time (xxHash64), modulo the second.").optional_from(1),
     ScalarFunction::new("hash_xxhash64", &[NotDynamic, Integer], LONG, hash, "The value's xxHash64, modulo the second.").optional_from(1),
-    ScalarFunction::new("hash_combine", &[Any], LONG, hash_combine, "One number made of several hashes.").repeating(1),
+    ScalarFunction::new("hash_combine", &[Any, Any], LONG, hash_combine, "One number made of several hashes.").repeating(1),
     ScalarFunction::new("hash_many", &[NotDynamic], LONG, hash_many, "One number made of several values.").repeating(1),
     ScalarFunction::new("hash_sha1", &[NotDynamic], STRING, |_, v| sha(v, &ring::digest::SHA1_FOR_LEGACY_USE_ONLY), "The value's SHA-1 in hexadecimal digits."),
     ScalarFunction::new("hash_sha256", &[NotDynamic], STRING, |_, v| sha(v, &ring::digest::SHA256), "The value's SHA-256 in hexadecimal digits."),

@@ -1,6 +1,6 @@
 //! Choice, emptiness, and calls that are not what they seem.
 
-use super::Accepts::{Any, Is};
+use super::Accepts::{Any, Is, Ordered};
 use super::{Context, Returns, ScalarFunction, Special};
 use crate::kql::order;
 use crate::kql::value::{Type, Value};
@@ -11,8 +11,8 @@ pub const ROWS: &[ScalarFunction] = &[
     ScalarFunction::new("iff", &[Is(Type::Bool), Any, Any], Returns::Common(1), iff, "The second value where the first holds, else the third."),
     ScalarFunction::new("case", &[Is(Type::Bool), Any, Any], Returns::Common(1), iff, "The value behind the first condition that holds, else the last.").repeating(1).special(Special::Case),
     ScalarFunction::new("coalesce", &[Any, Any], Returns::Common(0), coalesce, "The first value that is not null (for strings, not empty).").repeating(1),
-    ScalarFunction::new("max_of", &[Any, Any], Returns::Common(0), max_of, "The greatest of the values.").repeating(1),
-    ScalarFunction::new("min_of", &[Any, Any], Returns::Common(0), min_of, "The least of the values.").repeating(1),
+    ScalarFunction::new("max_of", &[Ordered, Ordered], Returns::Common(0), max_of, "The greatest of the values.").repeating(1),
+    ScalarFunction::new("min_of", &[Ordered, Ordered], Returns::Common(0), min_of, "The least of the values.").repeating(1),
     ScalarFunction::new("not", &[Is(Type::Bool)], BOOL, not, "The opposite truth value."),
     ScalarFunction::new("isempty", &[Any], BOOL, is_empty, "Whether the value is null or the empty string."),
     ScalarFunction::new("isnotempty", &[Any], BOOL, is_not_empty, "Whether the value is neither null nor the empty string."),

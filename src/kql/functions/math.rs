@@ -1,6 +1,6 @@
 //! Numbers, and `bin`, which rounds numbers and moments alike.
 
-use super::Accepts::{Integer, Measure, Number};
+use super::Accepts::{Integer, Length, Measure, Number};
 use super::{Context, Returns, ScalarFunction};
 use crate::kql::operators;
 use crate::kql::order::{as_long, as_real};
@@ -31,7 +31,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .named_as_argument(),
     ScalarFunction::new(
         "abs",
-        &[Measure],
+        &[Length],
         Returns::Of(abs_type),
         abs,
         "The value without its sign.",
@@ -313,8 +313,8 @@ fn ceiling(_: &Context, values: &[&Value]) -> Value {
 fn bin_type(kinds: &[Type]) -> Type {
     match kinds {
         [kind @ (Type::DateTime | Type::TimeSpan), ..] => *kind,
-        [value, size, ..] if value.is_numeric() && size.is_numeric() => {
-            match operators::wider(*value, *size) {
+        [value, rest @ ..] if value.is_numeric() => {
+            match rest.iter().copied().fold(*value, operators::wider) {
                 Type::Int => Type::Long,
                 wide => wide,
             }

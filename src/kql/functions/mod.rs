@@ -161,6 +161,10 @@ pub enum Accepts {
     Number,
     /// A number, a datetime or a timespan.
     Measure,
+    /// A number or a timespan.
+    Length,
+    /// A dynamic value or a number.
+    SeriesOrNumber,
     /// What has an order: all but dynamic values and guids.
     Ordered,
     /// All but dynamic values.
@@ -223,6 +227,8 @@ pub enum Naming {
     FirstText,
     /// As the first argument would be, with this and `_` before it.
     Prefixed(&'static str),
+    /// As the first argument would be, with `_` and this behind it.
+    Suffixed(&'static str),
 }
 
 /// One scalar function.
@@ -289,6 +295,11 @@ impl ScalarFunction {
 
     const fn varying(mut self) -> Self {
         self.varying = true;
+        self
+    }
+
+    const fn suffixed(mut self, suffix: &'static str) -> Self {
+        self.naming = Naming::Suffixed(suffix);
         self
     }
 
@@ -384,7 +395,6 @@ pub fn scalar_function(name: &str) -> Option<&'static ScalarFunction> {
         "notnull" => "isnotnull",
         "pack" | "pack_dictionary" => "bag_pack",
         "parsejson" | "todynamic" | "toobject" => "parse_json",
-        "replace" => "replace_regex",
         "toboolean" => "tobool",
         "todouble" => "toreal",
         "totime" => "totimespan",

@@ -61,8 +61,7 @@ pub const ROWS: &[ScalarFunction] = &[
         has_any_ipv4_prefix,
         "Whether an address within the text begins with one of the prefixes.",
     )
-    .repeating(1)
-    .overloaded(),
+    .repeating(1),
     ScalarFunction::new(
         "has_ipv4_prefix",
         &[TextOrDynamic, Text],

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::Accepts::{Any, Is, Number};
+use super::Accepts::{Is, Number, SeriesOrNumber};
 use super::json::{array, wrap};
 use super::{Context, Returns, ScalarFunction};
 use crate::kql::order::as_real;
@@ -16,17 +16,17 @@ const SERIES: super::Accepts = Is(Type::Dynamic);
 const FLAG: super::Accepts = Is(Type::Bool);
 
 pub const ROWS: &[ScalarFunction] = &[
-    ScalarFunction::new("series_add", &[Any, Any], DYNAMIC, |_, v| pairs(v, |a, b| Some(a + b)), "The sums, element by element."),
-    ScalarFunction::new("series_subtract", &[Any, Any], DYNAMIC, |_, v| pairs(v, |a, b| Some(a - b)), "The differences, element by element."),
-    ScalarFunction::new("series_multiply", &[Any, Any], DYNAMIC, |_, v| pairs(v, |a, b| Some(a * b)), "The products, element by element."),
-    ScalarFunction::new("series_divide", &[Any, Any], DYNAMIC, |_, v| pairs(v, |a, b| Some(a / b)), "The quotients, element by element."),
-    ScalarFunction::new("series_pow", &[Any, Any], DYNAMIC, |_, v| pairs(v, |a, b| Some(a.powf(b))), "The powers, element by element."),
-    ScalarFunction::new("series_greater", &[Any, Any], DYNAMIC, |_, v| tests(v, |a, b| a > b), "Whether the first is greater, element by element."),
-    ScalarFunction::new("series_greater_equals", &[Any, Any], DYNAMIC, |_, v| tests(v, |a, b| a >= b), "Whether the first is not less, element by element."),
-    ScalarFunction::new("series_less", &[Any, Any], DYNAMIC, |_, v| tests(v, |a, b| a < b), "Whether the first is less, element by element."),
-    ScalarFunction::new("series_less_equals", &[Any, Any], DYNAMIC, |_, v| tests(v, |a, b| a <= b), "Whether the first is not greater, element by element."),
-    ScalarFunction::new("series_equals", &[Any, Any], DYNAMIC, |_, v| tests(v, |a, b| a == b), "Whether both are equal, element by element."),
-    ScalarFunction::new("series_not_equals", &[Any, Any], DYNAMIC, |_, v| tests(v, |a, b| a != b), "Whether both are unequal, element by element."),
+    ScalarFunction::new("series_add", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| pairs(v, |a, b| Some(a + b)), "The sums, element by element.").overloaded(),
+    ScalarFunction::new("series_subtract", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| pairs(v, |a, b| Some(a - b)), "The differences, element by element.").overloaded(),
+    ScalarFunction::new("series_multiply", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| pairs(v, |a, b| Some(a * b)), "The products, element by element.").overloaded(),
+    ScalarFunction::new("series_divide", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| pairs(v, |a, b| Some(a / b)), "The quotients, element by element.").overloaded(),
+    ScalarFunction::new("series_pow", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| pairs(v, |a, b| Some(a.powf(b))), "The powers, element by element.").overloaded(),
+    ScalarFunction::new("series_greater", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| tests(v, |a, b| a > b), "Whether the first is greater, element by element.").overloaded(),
+    ScalarFunction::new("series_greater_equals", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| tests(v, |a, b| a >= b), "Whether the first is not less, element by element.").overloaded(),
+    ScalarFunction::new("series_less", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| tests(v, |a, b| a < b), "Whether the first is less, element by element.").overloaded(),
+    ScalarFunction::new("series_less_equals", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| tests(v, |a, b| a <= b), "Whether the first is not greater, element by element.").overloaded(),
+    ScalarFunction::new("series_equals", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| tests(v, |a, b| a == b), "Whether both are equal, element by element.").overloaded(),
+    ScalarFunction::new("series_not_equals", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| tests(v, |a, b| a != b), "Whether both are unequal, element by element.").overloaded(),
     ScalarFunction::new("series_abs", &[SERIES], DYNAMIC, |_, v| each(v, f64::abs), "The elements without their signs."),
     ScalarFunction::new("series_exp", &[SERIES], DYNAMIC, |_, v| each(v, f64::exp), "e to the power of each element."),
     ScalarFunction::new("series_log", &[SERIES], DYNAMIC, |_, v| each(v, f64::ln), "The natural logarithms."),
@@ -42,7 +42,7 @@ pub const ROWS: &[ScalarFunction] = &[
     ScalarFunction::new("series_sum", &[SERIES], REAL, |_, v| whole(v, |n| n.iter().sum()), "The sum."),
     ScalarFunction::new("series_product", &[SERIES], REAL, |_, v| whole(v, |n| n.iter().product()), "The product."),
     ScalarFunction::new("series_magnitude", &[SERIES], REAL, |_, v| whole(v, |n| dot(n, n).sqrt()), "The root of the squares' sum."),
-    ScalarFunction::new("series_dot_product", &[Any, Any], REAL, |_, v| both(v, dot), "The sum of the products, element by element."),
+    ScalarFunction::new("series_dot_product", &[SeriesOrNumber, SeriesOrNumber], REAL, |_, v| both(v, dot), "The sum of the products, element by element.").overloaded(),
     ScalarFunction::new("series_pearson_correlation", &[SERIES, SERIES], REAL, |_, v| both(v, correlation), "How far the series go together, from -1 to 1."),
     ScalarFunction::new("series_cosine_similarity", &[SERIES, SERIES, Number, Number], REAL, |_, v| both(v, |a, b| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()), "The cosine of the angle between the series as vectors.").optional_from(2),
     ScalarFunction::new("series_fill_const", &[SERIES, Number, Number], DYNAMIC, fill_const, "The series with what is missing set to a constant, 0 unless said otherwise.").optional_from(1).named_as_argument(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Accepts::{Any, AnyText, Integer, Is, Number, Text, TypeName};
+use super::Accepts::{Any, AnyText, Integer, Is, Number, Text, TextOrDynamic, TypeName};
 use super::{Context, Returns, ScalarFunction, convert};
 use crate::kql::order::{as_long, as_real};
 use crate::kql::text::{format_real, format_value};
@@ -130,6 +130,14 @@ pub const ROWS: &[ScalarFunction] = &[
     )
     .constant_at(&[1, 2]),
     ScalarFunction::new(
+        "replace",
+        &[Text, Text, Text],
+        STRING,
+        |c, v| replace_regex(c, &[v[2], v[0], v[1]]),
+        "The old form of replace_regex: pattern, replacement, text.",
+    )
+    .constant_at(&[0, 1]),
+    ScalarFunction::new(
         "extract",
         &[Text, Integer, Text, TypeName],
         Returns::TypeOf(3),
@@ -140,11 +148,12 @@ pub const ROWS: &[ScalarFunction] = &[
     .optional_from(3),
     ScalarFunction::new(
         "extract_all",
-        &[Text, Text],
+        &[Text, TextOrDynamic, Text],
         DYNAMIC,
         extract_all,
-        "What the pattern's groups hold in all matches.",
+        "What the pattern's groups hold in all matches, all groups or those in the array.",
     )
+    .optional_from(2)
     .constant_at(&[0]),
     ScalarFunction::new(
         "trim",
@@ -409,18 +418,31 @@ fn extract(context: &Context, values: &[&Value]) -> Value {
     }
 }
 
-/// `extract_all(pattern, text)`: an array of texts, of arrays where the pattern has several groups.
+/// `extract_all(pattern, [groups,] text)`: an array of texts, of arrays where there are several
+/// groups.
 fn extract_all(context: &Context, values: &[&Value]) -> Value {
+    let (groups, source) = match values {
+        [_, groups, source] => (super::json::array(groups), source),
+        _ => (None, &values[1]),
+    };
     context.with_regex(&arc_of(values[0]), |regex| {
+        let wanted: Vec<usize> = match groups {
+            Some(groups) => groups
+                .iter()
+                .filter_map(|group| match group.as_str() {
+                    Some(name) => regex.capture_names().position(|one| one == Some(name)),
+                    None => usize::try_from(group.as_u64()?).ok(),
+                })
+                .collect(),
+            None if regex.captures_len() == 1 => vec![0],
+            None => (1..regex.captures_len()).collect(),
+        };
         let matches: Vec<serde_json::Value> = regex
-            .captures_iter(str_of(values[1]))
+            .captures_iter(str_of(source))
             .map(|captures| {
-                let groups: Vec<&str> = captures
-                    .iter()
-                    .skip(usize::from(captures.len() > 1))
-                    .map(|group| group.map_or("", |group| group.as_str()))
-                    .collect();
-                match groups.as_slice() {
+                let text = |group: &usize| captures.get(*group).map_or("", |group| group.as_str());
+                let texts: Vec<&str> = wanted.iter().map(text).collect();
+                match texts.as_slice() {
                     [one] => (*one).into(),
                     several => several.into(),
                 }

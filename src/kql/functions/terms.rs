@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Accepts::{Any, Integer, Is, Text, TextOrDynamic};
+use super::Accepts::{Any, AnyText, Integer, Is, Text, TextOrDynamic};
 use super::json::{array, wrap};
 use super::{Context, Returns, ScalarFunction};
 use crate::kql::order::as_long;
@@ -16,7 +16,7 @@ const ARRAY: super::Accepts = Is(Type::Dynamic);
 
 pub const ROWS: &[ScalarFunction] = &[
     ScalarFunction::new("translate", &[Text, Text, Text], STRING, translate, "The third text with each character of the first replaced by that of the second."),
-    ScalarFunction::new("indexof_regex", &[Text, Text, Integer, Integer, Integer], LONG, indexof_regex, "Where the pattern first matches, or -1.").optional_from(2),
+    ScalarFunction::new("indexof_regex", &[AnyText, AnyText, Integer, Integer, Integer], LONG, indexof_regex, "Where the pattern first matches, or -1.").optional_from(2).constant_at(&[1]),
     ScalarFunction::new("replace_strings", &[Text, ARRAY, ARRAY], STRING, replace_strings, "The text with each of the second's texts replaced by the third's."),
     ScalarFunction::new("has_any_index", &[TextOrDynamic, ARRAY], LONG, has_any_index, "The position of the first of the terms that the text has, or -1."),
     ScalarFunction::new("isascii", &[Any], BOOL, |_, v| Value::Bool(format_value(v[0]).is_ascii()), "Whether all characters are ASCII."),

@@ -217,7 +217,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .optional_from(3),
     ScalarFunction::new(
         "make_timespan",
-        &[Number, Number, Number, Number],
+        &[Integer, Integer, Integer, Integer],
         TIMESPAN,
         make_timespan,
         "The length of [days,] hours, minutes[, seconds].",

@@ -1,6 +1,6 @@
 //! Functions of a row's place among the rows.
 
-use super::Accepts::{Any, Integer, Is, Measure, NotDynamic};
+use super::Accepts::{Any, Integer, Is, NotDynamic, Number};
 use super::{Context, Returns, ScalarFunction};
 use crate::kql::batch::Column;
 use crate::kql::operators;
@@ -18,7 +18,7 @@ pub const ROWS: &[ScalarFunction] = &[
     ScalarFunction::new("row_window_session", &[Is(Type::DateTime), SPAN, SPAN, RESTART], Returns::Argument(0), null, "The first moment of the session: one ends so long after its start, or after so long a gap.").optional_from(3).window(row_window_session),
     ScalarFunction::new("prev", &[Any, Integer, Any], Returns::Argument(0), null, "The value some rows before, 1 unless said otherwise.").optional_from(1).window(prev),
     ScalarFunction::new("next", &[Any, Integer, Any], Returns::Argument(0), null, "The value some rows further, 1 unless said otherwise.").optional_from(1).window(next),
-    ScalarFunction::new("row_cumsum", &[Measure, RESTART], Returns::Argument(0), null, "The sum of the values so far; begins anew where the second value holds.").optional_from(1).window(row_cumsum),
+    ScalarFunction::new("row_cumsum", &[Number, RESTART], Returns::Argument(0), null, "The sum of the values so far; begins anew where the second value holds.").optional_from(1).window(row_cumsum),
 ];
 
 fn null(_: &Context, _: &[&Value]) -> Value {
