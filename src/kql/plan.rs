@@ -134,10 +134,7 @@ pub enum Node {
     Join(Box<JoinNode>),
     MvExpand {
         input: Box<Relation>,
-        /// Column that is set, array that it is set from, type of the element.
-        expanded: Vec<(usize, Expr, Type)>,
-        index: bool,
-        limit: usize,
+        expansion: Expansion,
     },
     Parse(Box<ParseNode>),
     /// Of each input row, expanded, what `body` makes.
@@ -179,13 +176,24 @@ pub enum Pattern {
     Regex(Arc<str>),
 }
 
+/// Values that become rows, an element each.
+#[derive(Clone)]
+pub struct Expansion {
+    /// Column that is set, array that it is set from, type of the element.
+    pub values: Vec<(usize, Expr, Type)>,
+    /// A bag's properties become arrays of key and value, not bags of one.
+    pub pairs: bool,
+    /// Whether the last column is the element's position.
+    pub index: bool,
+    /// The most rows of one.
+    pub limit: usize,
+}
+
 #[derive(Clone)]
 pub struct ApplyNode {
     pub input: Relation,
-    /// As in [`Node::MvExpand`], over columns `expanded_columns`.
-    pub expanded: Vec<(usize, Expr, Type)>,
-    pub index: bool,
-    pub limit: usize,
+    pub expansion: Expansion,
+    /// The columns once they are expanded.
     pub expanded_columns: Vec<PlanColumn>,
     pub slot: usize,
     pub body: Relation,

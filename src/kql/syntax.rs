@@ -313,6 +313,8 @@ pub enum OperatorNode {
 /// What `mv-expand` and `mv-apply` take apart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expansion {
+    /// `kind=array`: a bag's properties become arrays of key and value.
+    pub pairs: bool,
     pub index: Option<Name>,
     pub columns: Vec<(NamedExpression, Option<Type>)>,
     pub limit: Option<Expression>,

@@ -84,10 +84,30 @@ fn words() -> &'static Vec<String> {
             .collect();
         words.extend(
             [
-                "9223372036854775807", "-9223372036854775808", "1e308", "real(nan)", "long(null)",
-                "datetime(9999-12-31T23:59:59.9999999)", "datetime(0001-01-01)", "1000000d",
-                "dynamic(null)", "dynamic([1,[2,{\"a\":null}]])", "\"\"", "'é\u{1F600}'", "((", "))",
-                "[", "]", "{", "}", "\u{0}", "\u{feff}", "```", "@'", "//", "\n",
+                "9223372036854775807",
+                "-9223372036854775808",
+                "1e308",
+                "real(nan)",
+                "long(null)",
+                "datetime(9999-12-31T23:59:59.9999999)",
+                "datetime(0001-01-01)",
+                "1000000d",
+                "dynamic(null)",
+                "dynamic([1,[2,{\"a\":null}]])",
+                "\"\"",
+                "'é\u{1F600}'",
+                "((",
+                "))",
+                "[",
+                "]",
+                "{",
+                "}",
+                "\u{0}",
+                "\u{feff}",
+                "```",
+                "@'",
+                "//",
+                "\n",
             ]
             .map(str::to_owned),
         );
@@ -119,7 +139,12 @@ fn pieces(text: &str) -> Vec<String> {
 /// A query of the corpus with some pieces gone, doubled, swapped or replaced.
 fn mutated() -> impl Strategy<Value = String> {
     let all: Vec<String> = queries().into_values().collect();
-    let change = (any::<Index>(), any::<Index>(), 0..5_u8, select(words().clone()));
+    let change = (
+        any::<Index>(),
+        any::<Index>(),
+        0..5_u8,
+        select(words().clone()),
+    );
     (select(all), proptest::collection::vec(change, 1..5)).prop_map(|(text, changes)| {
         let mut pieces = pieces(&text);
         for (at, other, kind, word) in changes {
@@ -171,7 +196,11 @@ fn check(text: &str) {
             }
         }
         Err(QueryError::Syntax(found) | QueryError::Semantic(found)) => {
-            assert_eq!(text.get(found.span.clone()), Some(found.token.as_str()), "{text}");
+            assert_eq!(
+                text.get(found.span.clone()),
+                Some(found.token.as_str()),
+                "{text}"
+            );
             assert!(!found.message.is_empty());
         }
         Err(_) => {}

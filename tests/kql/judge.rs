@@ -35,9 +35,16 @@ fn judge(queries: &BTreeMap<String, String>) -> BTreeMap<String, Judged> {
         .spawn()
         .expect("node must be installed");
     let input = json!({"schema": schema, "queries": queries}).to_string();
-    node.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    node.stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
     let output = node.wait_with_output().unwrap();
-    assert!(output.status.success(), "the analyser did not run; `make test` installs it");
+    assert!(
+        output.status.success(),
+        "the analyser did not run; `make test` installs it"
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -46,7 +53,9 @@ fn written(verdicts: BTreeMap<String, Judged>) -> String {
     let mut text = String::new();
     for (name, judged) in verdicts {
         text += &match (judged.syntax, judged.any) {
-            (Some((code, start, message)), _) => format!("{name}\tsyntax\t{code}@{start}\t{message}\n"),
+            (Some((code, start, message)), _) => {
+                format!("{name}\tsyntax\t{code}@{start}\t{message}\n")
+            }
             (None, Some((code, start, message))) => {
                 format!("{name}\tsemantic\t{code}@{start}\t{message}\n")
             }

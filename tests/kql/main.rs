@@ -21,8 +21,14 @@ fn the_corpus_is_as_large_as_it_should_be() {
     let expected = expected();
     let names: Vec<&String> = expected.keys().collect();
     let queries = queries();
-    assert_eq!(names, queries.keys().collect::<Vec<_>>(), "expected.tsv is out of date");
-    let wrong = expected.values().filter(|verdict| !matches!(verdict, Verdict::Right(_)));
+    assert_eq!(
+        names,
+        queries.keys().collect::<Vec<_>>(),
+        "expected.tsv is out of date"
+    );
+    let wrong = expected
+        .values()
+        .filter(|verdict| !matches!(verdict, Verdict::Right(_)));
     assert!(queries.len() >= 250, "{} queries", queries.len());
     assert!(wrong.count() >= 80);
 }
@@ -46,7 +52,12 @@ fn our_binder_says_what_the_analyser_says_but_for_the_differences_that_are_liste
     for name in listed.keys().filter(|name| !expected.contains_key(*name)) {
         faults.push(format!("{name}: listed as a difference, and is no query"));
     }
-    assert!(faults.is_empty(), "{} differences:\n{}", faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} differences:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }
 
 /// `name: why`, a line each; lines that begin with `#` are notes.

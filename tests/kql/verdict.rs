@@ -8,7 +8,12 @@ use vminsights_exporter::kql::{Batch, Database, DateTime, QueryError, QueryOptio
 use crate::corpus::{FOLDER, read};
 
 /// Columns that Azure returns only when they are asked for; the analyser does not know of this.
-const ON_REQUEST: [&str; 4] = ["_SubscriptionId", "_BilledSize", "_IsBillable", "_TimeReceived"];
+const ON_REQUEST: [&str; 4] = [
+    "_SubscriptionId",
+    "_BilledSize",
+    "_IsBillable",
+    "_TimeReceived",
+];
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -96,9 +101,10 @@ pub fn ours(text: &str) -> Verdict {
                 .map(|column| (column.name.to_string(), column.kind.as_str().to_owned())),
         ),
         Err(QueryError::Syntax(found)) => Verdict::Syntax(found.message),
-        Err(QueryError::Semantic(found)) => {
-            Verdict::Semantic(text[..found.span.start].encode_utf16().count(), found.message)
-        }
+        Err(QueryError::Semantic(found)) => Verdict::Semantic(
+            text[..found.span.start].encode_utf16().count(),
+            found.message,
+        ),
         Err(other) => Verdict::NotKnown(other.to_string()),
     }
 }

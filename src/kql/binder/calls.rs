@@ -121,12 +121,20 @@ impl Binder<'_> {
             let moments = bound
                 .first()
                 .is_some_and(|one: &Expr| matches!(one.kind, Type::DateTime | Type::TimeSpan));
-            let at_fault = if function.overloaded && (!rounded || moments) { &name.span } else { &argument.value.span };
+            let at_fault = if function.overloaded && (!rounded || moments) {
+                &name.span
+            } else {
+                &argument.value.span
+            };
             if function.constants.contains(&at) && expr.as_constant().is_none() {
                 return Err(self.wrong(
                     "SEM0220",
                     argument.value.span.clone(),
-                    format!("{}(): argument #{} was expected to be constant", name.text, at + 1),
+                    format!(
+                        "{}(): argument #{} was expected to be constant",
+                        name.text,
+                        at + 1
+                    ),
                 ));
             }
             bound.push(self.accept(&name.text, at, accepts, expr, at_fault)?);
@@ -137,7 +145,10 @@ impl Binder<'_> {
                 return Err(self.wrong(
                     "SEM0221",
                     argument.value.span.clone(),
-                    format!("{}(): beside a dynamic value all must be dynamic", name.text),
+                    format!(
+                        "{}(): beside a dynamic value all must be dynamic",
+                        name.text
+                    ),
                 ));
             }
         }
@@ -196,7 +207,10 @@ impl Binder<'_> {
             Accepts::SeriesOrNumber => (kind.is_numeric() || kind == Type::Dynamic, None),
             Accepts::Ordered => (!matches!(kind, Type::Dynamic | Type::Guid), None),
             Accepts::NotDynamic => (kind != Type::Dynamic, None),
-            Accepts::Text => (matches!(kind, Type::String | Type::Dynamic), Some(Type::String)),
+            Accepts::Text => (
+                matches!(kind, Type::String | Type::Dynamic),
+                Some(Type::String),
+            ),
             Accepts::AnyText => (true, Some(Type::String)),
             Accepts::TextOrDynamic => (matches!(kind, Type::String | Type::Dynamic), None),
             Accepts::TypeName => (kind == Type::String && expr.as_constant().is_some(), None),

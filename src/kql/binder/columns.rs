@@ -24,9 +24,7 @@ impl Binder<'_> {
         let found: Vec<usize> = columns
             .iter()
             .enumerate()
-            .filter(|(_, column)| {
-                column.visibility.is_named() && like(&column.name, &pattern.text)
-            })
+            .filter(|(_, column)| column.visibility.is_named() && like(&column.name, &pattern.text))
             .map(|(index, _)| index)
             .collect();
         if found.is_empty() {
@@ -86,7 +84,9 @@ impl Binder<'_> {
             if twice {
                 let named = renames.iter().rev().flat_map(|rename| &rename.names);
                 let mut named = named.filter(|name| name.text == column.name);
-                let span = named.next().map_or(&renames[0].value.span, |name| &name.span);
+                let span = named
+                    .next()
+                    .map_or(&renames[0].value.span, |name| &name.span);
                 return Err(self.twice(&column.name, span));
             }
         }

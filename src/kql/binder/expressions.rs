@@ -305,7 +305,11 @@ impl Binder<'_> {
         let value_span = &value.span;
         let mut value = self.expression(scope, value)?;
         if operator.test != ListTest::In {
-            let test = if operator.test == ListTest::HasAny { "has_any" } else { "has_all" };
+            let test = if operator.test == ListTest::HasAny {
+                "has_any"
+            } else {
+                "has_all"
+            };
             value = self.accept(test, 0, Accepts::Text, value, value_span)?;
         }
         if let [one] = list

@@ -60,12 +60,7 @@ pub type Rows<'a> = dyn Fn(Plan) -> Result<(Vec<Column>, usize), QueryError> + '
 /// # Errors
 /// [`QueryError::Semantic`] where the query is wrong, [`QueryError::Unsupported`] where it goes
 /// beyond this engine, [`QueryError::Limit`] where it is too large.
-pub fn bind(
-    schema: &Schema,
-    text: &str,
-    script: &Script,
-    setting: Setting<'_>,
-) -> Bound<Plan> {
+pub fn bind(schema: &Schema, text: &str, script: &Script, setting: Setting<'_>) -> Bound<Plan> {
     let mut binder = Binder {
         schema,
         text,

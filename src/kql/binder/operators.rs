@@ -17,6 +17,15 @@ use crate::kql::value::{Type, Value};
 /// A column of a projection under way.
 type Output = (PlanColumn, Expr);
 
+/// One of the columns that a call of a function of several values makes.
+pub(super) struct Part {
+    /// The name that the query gives it.
+    pub given: Option<Arc<str>>,
+    /// The name that it has otherwise.
+    pub suggestion: String,
+    pub value: Expr,
+}
+
 impl Binder<'_> {
     pub(super) fn operator(&mut self, input: Relation, operator: &Operator) -> Bound<Relation> {
         let name = &*operator.name.text;
@@ -99,7 +108,12 @@ impl Binder<'_> {
         self.relation(node(Box::new(input)), columns, height)
     }
 
-    pub(super) fn filter(&mut self, input: Relation, name: &str, predicate: &Expression) -> Bound<Relation> {
+    pub(super) fn filter(
+        &mut self,
+        input: Relation,
+        name: &str,
+        predicate: &Expression,
+    ) -> Bound<Relation> {
         let expr = self.expression(Scope::of(&input.columns, name), predicate)?;
         let predicate = self.condition(expr, &predicate.span, &format!("'{name}' operator"))?;
         self.over(input, |input| Node::Filter { input, predicate })
@@ -150,7 +164,8 @@ impl Binder<'_> {
         for value in values {
             let expr = self.expression(Scope::of(&input.columns, operator), &value.value)?;
             if let Some(parts) = self.parts(value, &expr) {
-                for (given, suggestion, expr) in parts {
+                for part in parts {
+                    let (given, suggestion, expr) = (part.given, part.suggestion, part.value);
                     let name = given.unwrap_or_else(|| names.unique(&suggestion));
                     outputs.push((shown(name, expr.kind), expr));
                 }
@@ -166,13 +181,9 @@ impl Binder<'_> {
         self.projection(input, outputs)
     }
 
-    /// The columns that a call of a function of several values makes, each with the name it is
-    /// given and the one it has otherwise; `None` if the expression is no such call.
-    pub(super) fn parts(
-        &self,
-        value: &NamedExpression,
-        expr: &Expr,
-    ) -> Option<Vec<(Option<Arc<str>>, String, Expr)>> {
+    /// The columns that a call of a function of several values makes; `None` if the expression is no
+    /// such call.
+    pub(super) fn parts(&self, value: &NamedExpression, expr: &Expr) -> Option<Vec<Part>> {
         let ExpressionNode::Call { name, arguments } = &value.value.node else {
             return None;
         };
@@ -189,7 +200,11 @@ impl Binder<'_> {
             let place = Expr::constant(Value::Long(at as i64), Type::Long);
             let part_of = Expr::call(json::index, vec![expr.clone(), place], Type::Dynamic);
             let part_of = self.converted(self.fold(part_of), *kind);
-            (given, format!("{}_{of}_{part}", name.text), part_of)
+            Part {
+                given,
+                suggestion: format!("{}_{of}_{part}", name.text),
+                value: part_of,
+            }
         });
         Some(parts.collect())
     }
@@ -206,7 +221,8 @@ impl Binder<'_> {
         for value in values {
             let expr = self.expression(Scope::of(&input.columns, operator), &value.value)?;
             if let Some(parts) = self.parts(value, &expr) {
-                for (given, suggestion, expr) in parts {
+                for part in parts {
+                    let (given, suggestion, expr) = (part.given, part.suggestion, part.value);
                     let at = given.as_ref().and_then(|name| find(&input.columns, name));
                     let name = given.unwrap_or_else(|| names.unique(&suggestion));
                     let output = (shown(name, expr.kind), expr);
@@ -259,7 +275,10 @@ impl Binder<'_> {
                 continue;
             };
             if names.contains(&name) {
-                let span = value.names.first().map_or(&value.value.span, |name| &name.span);
+                let span = value
+                    .names
+                    .first()
+                    .map_or(&value.value.span, |name| &name.span);
                 return Err(self.twice(&name, span));
             }
             names.push(name);
@@ -316,9 +335,9 @@ impl Binder<'_> {
             columns.filter(|column| column.visibility == Visibility::Shown)
         };
         let same = shown().count() == columns.len()
-            && shown().zip(columns).all(|(has, wanted)| {
-                has.name == wanted.name.text && has.kind == wanted.kind
-            });
+            && shown()
+                .zip(columns)
+                .all(|(has, wanted)| has.name == wanted.name.text && has.kind == wanted.kind);
         if same || self.rows.is_none() {
             return Ok(input);
         }

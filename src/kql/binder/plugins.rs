@@ -136,11 +136,15 @@ impl Binder<'_> {
             let expr = self.expression(scope, &argument.value)?;
             let named = argument.names.first().map(|name| &*name.text);
             match (named, expr.as_constant()) {
-                (None | Some("column_prefix" | "OutputColumnPrefix"), Some(Value::String(text))) => {
+                (
+                    None | Some("column_prefix" | "OutputColumnPrefix"),
+                    Some(Value::String(text)),
+                ) => {
                     prefix = text.clone();
                 }
                 _ => {
-                    return self.unsupported("bag_unpack() with more options", &argument.value.span);
+                    return self
+                        .unsupported("bag_unpack() with more options", &argument.value.span);
                 }
             }
         }

@@ -161,7 +161,12 @@ impl Binder<'_> {
                 match find(&filtered.columns, &name.text) {
                     Some(index) => outputs.push(all[index].clone()),
                     None => {
-                        return Err(self.unresolved("find", "column", &name.text, name.span.clone()));
+                        return Err(self.unresolved(
+                            "find",
+                            "column",
+                            &name.text,
+                            name.span.clone(),
+                        ));
                     }
                 }
             }
@@ -219,14 +224,22 @@ impl Binder<'_> {
 fn term_test(term: &str, case_sensitive: bool) -> (BinaryOperator, &str) {
     let (start, end) = (term.starts_with('*'), term.len() > 1 && term.ends_with('*'));
     let bare = term.strip_prefix('*').unwrap_or(term);
-    let bare = if end { bare.strip_suffix('*').unwrap_or(bare) } else { bare };
+    let bare = if end {
+        bare.strip_suffix('*').unwrap_or(bare)
+    } else {
+        bare
+    };
     let test = match (start, end) {
         (false, false) => TextTest::Has,
         (false, true) => TextTest::HasPrefix,
         (true, false) => TextTest::HasSuffix,
         (true, true) => TextTest::Contains,
     };
-    let test = if bare.is_empty() { TextTest::Contains } else { test };
+    let test = if bare.is_empty() {
+        TextTest::Contains
+    } else {
+        test
+    };
     let operator = BinaryOperator::Text(TextOperator {
         test,
         case_sensitive,

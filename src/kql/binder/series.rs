@@ -46,8 +46,8 @@ impl Binder<'_> {
             bounds.push(match bound {
                 Some(bound) => {
                     let expr = self.expression(scope, bound)?;
-                    let fits = expr.kind == axis.kind
-                        || expr.kind.is_numeric() && axis.kind.is_numeric();
+                    let fits =
+                        expr.kind == axis.kind || expr.kind.is_numeric() && axis.kind.is_numeric();
                     if !fits {
                         return Err(self.wrong(
                             "SEM0220",

@@ -205,7 +205,10 @@ impl Binder<'_> {
     ) -> Bound<Relation> {
         let width = declared.len();
         for (at, column) in declared.iter().enumerate() {
-            if declared[..at].iter().any(|other| other.name.text == column.name.text) {
+            if declared[..at]
+                .iter()
+                .any(|other| other.name.text == column.name.text)
+            {
                 return Err(self.twice(&column.name.text, &column.name.span));
             }
         }
@@ -253,10 +256,10 @@ impl Binder<'_> {
         for (at, value) in values.iter().enumerate() {
             let expr = self.expression(Scope::of(&[], "print"), &value.value)?;
             if let Some(parts) = self.parts(value, &expr) {
-                for (given, suggestion, expr) in parts {
-                    let name = given.unwrap_or_else(|| suggestion.into());
-                    columns.push(shown(names.unique(&name), expr.kind));
-                    outputs.push(expr);
+                for part in parts {
+                    let name = part.given.unwrap_or_else(|| part.suggestion.into());
+                    columns.push(shown(names.unique(&name), part.value.kind));
+                    outputs.push(part.value);
                 }
                 continue;
             }

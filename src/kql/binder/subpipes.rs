@@ -7,17 +7,12 @@ use super::naming::{Names, suggested};
 use super::operators::explicit_name;
 use super::sources::shown;
 use super::{Binder, Bound, Scope};
-use crate::kql::plan::{ApplyNode, Expr, Node, PlanColumn, Relation, Visibility, find};
+use crate::kql::plan::{self, ApplyNode, Node, PlanColumn, Relation, Visibility, find};
 use crate::kql::syntax::{Expansion, Expression, ExpressionNode, Operator};
 use crate::kql::value::Type;
 
-/// An expansion bound: what is expanded into which column, and all columns then.
-struct Expanded {
-    values: Vec<(usize, Expr, Type)>,
-    columns: Vec<PlanColumn>,
-    index: bool,
-    limit: usize,
-}
+/// The most rows that the old spelling `mvexpand` makes of one, where the query does not say.
+const OLD_LIMIT: usize = 128;
 
 impl Binder<'_> {
     pub(super) fn mv_expand(
@@ -26,24 +21,23 @@ impl Binder<'_> {
         operator: &str,
         expansion: &Expansion,
     ) -> Bound<Relation> {
-        let expanded = self.expansion(&input, operator, expansion, true)?;
+        let (expansion, columns) = self.expansion(&input, operator, expansion, true)?;
         let height = input.height;
         let node = Node::MvExpand {
             input: Box::new(input),
-            expanded: expanded.values,
-            index: expanded.index,
-            limit: expanded.limit,
+            expansion,
         };
-        self.relation(node, expanded.columns, height)
+        self.relation(node, columns, height)
     }
 
+    /// With the columns that the rows have then, the arrival among them if `arrives`.
     fn expansion(
         &mut self,
         input: &Relation,
         operator: &str,
         expansion: &Expansion,
         arrives: bool,
-    ) -> Bound<Expanded> {
+    ) -> Bound<(plan::Expansion, Vec<PlanColumn>)> {
         let mut columns = input.columns.clone();
         let arrival = columns
             .iter()
@@ -86,14 +80,16 @@ impl Binder<'_> {
         }
         let limit = match &expansion.limit {
             Some(limit) => self.count(limit, operator)?,
+            None if operator == "mvexpand" => OLD_LIMIT,
             None => usize::MAX,
         };
-        Ok(Expanded {
+        let expansion = plan::Expansion {
             values,
-            columns,
+            pairs: expansion.pairs,
             index: expansion.index.is_some(),
             limit,
-        })
+        };
+        Ok((expansion, columns))
     }
 
     /// The input's columns, without those that are expanded in place, then what the body adds.
@@ -104,12 +100,12 @@ impl Binder<'_> {
         expansion: &Expansion,
         body: &[Operator],
     ) -> Bound<Relation> {
-        let expanded = self.expansion(&input, operator, expansion, false)?;
-        let (slot, body) = self.applied(expanded.columns.clone(), body)?;
-        let replaced: Vec<Arc<str>> = expanded
+        let (expansion, expanded_columns) = self.expansion(&input, operator, expansion, false)?;
+        let (slot, body) = self.applied(expanded_columns.clone(), body)?;
+        let replaced: Vec<Arc<str>> = expansion
             .values
             .iter()
-            .map(|(at, ..)| expanded.columns[*at].name.clone())
+            .map(|(at, ..)| expanded_columns[*at].name.clone())
             .collect();
         let outer: Vec<usize> = (0..input.columns.len())
             .filter(|&index| {
@@ -131,10 +127,8 @@ impl Binder<'_> {
         let height = input.height.max(body.height);
         let node = Node::Apply(Box::new(ApplyNode {
             input,
-            expanded: expanded.values,
-            index: expanded.index,
-            limit: expanded.limit,
-            expanded_columns: expanded.columns,
+            expansion,
+            expanded_columns,
             slot,
             body,
             outer,
@@ -170,11 +164,7 @@ impl Binder<'_> {
     }
 
     /// The operators over rows with these columns, which come later.
-    fn applied(
-        &mut self,
-        columns: Vec<PlanColumn>,
-        body: &[Operator],
-    ) -> Bound<(usize, Relation)> {
+    fn applied(&mut self, columns: Vec<PlanColumn>, body: &[Operator]) -> Bound<(usize, Relation)> {
         let slot = self.slots;
         self.slots += 1;
         self.applying += 1;

@@ -221,7 +221,11 @@ impl Binder<'_> {
             };
             // avg() has a signature for each type.
             let overloaded = aggregate.name.starts_with("avg") && at == 0;
-            let fault = if overloaded { &name.span } else { &argument.value.span };
+            let fault = if overloaded {
+                &name.span
+            } else {
+                &argument.value.span
+            };
             let expr = self.accept(&name.text, at, accepts, expr, fault)?;
             let expr = match (aggregate.shape, expr.kind) {
                 (Shape::Percentiles | Shape::PercentileArray, Type::Int) => {

@@ -27,7 +27,9 @@ impl Binder<'_> {
                     let expr = self.converted(expr, key.kind);
                     match expr.as_constant() {
                         Some(value) => Some(value.clone()),
-                        None => return self.unsupported("others that are not constant", &others.span),
+                        None => {
+                            return self.unsupported("others that are not constant", &others.span);
+                        }
                     }
                 }
                 None => None,

@@ -3,7 +3,6 @@
 use indexmap::IndexMap;
 
 use super::chunk::{Chunk, concatenate};
-use super::expand::Expansion;
 use super::{Done, Evaluator, Flow, Sink};
 use crate::kql::batch::Column;
 use crate::kql::order::Key;
@@ -17,13 +16,11 @@ impl Evaluator<'_> {
         relation: &Relation,
         sink: Sink<'_>,
     ) -> Done<Flow> {
-        let expansion = Expansion {
-            values: &apply.expanded,
-            index: apply.index,
-            limit: apply.limit,
-        };
         let kinds: Vec<Type> = apply.expanded_columns.iter().map(|one| one.kind).collect();
-        debug_assert_eq!(relation.columns.len(), apply.outer.len() + apply.inner.len());
+        debug_assert_eq!(
+            relation.columns.len(),
+            apply.outer.len() + apply.inner.len()
+        );
         self.run(&apply.input, &mut |chunk| {
             // A chunk is far from 2^32 rows.
             for row in 0..chunk.rows as u32 {
@@ -34,11 +31,16 @@ impl Evaluator<'_> {
                     rows: 1,
                 };
                 let mut expanded = Vec::new();
-                self.expand_chunk(&within, expansion, &apply.expanded_columns, &mut |chunk| {
-                    self.keep(chunk.rows, 1)?;
-                    expanded.push(chunk);
-                    Ok(Flow::More)
-                })?;
+                self.expand_chunk(
+                    &within,
+                    &apply.expansion,
+                    &apply.expanded_columns,
+                    &mut |chunk| {
+                        self.keep(chunk.rows, 1)?;
+                        expanded.push(chunk);
+                        Ok(Flow::More)
+                    },
+                )?;
                 let rows = concatenate(expanded, &kinds);
                 let flow = self.with_applied(apply.slot, rows, |evaluator| {
                     evaluator.run(&apply.body, &mut |made| {

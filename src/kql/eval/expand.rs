@@ -1,70 +1,74 @@
 //! `mv-expand`: a row for each element of an array.
 
-use std::sync::Arc;
-
 use serde_json::Value as Json;
 
 use super::chunk::Chunk;
 use super::{CHUNK_ROWS, Done, Evaluator, Flow, Sink, column};
 use crate::kql::batch::Column;
-use crate::kql::functions::convert_to;
-use crate::kql::plan::{Expr, PlanColumn, Visibility};
+use crate::kql::functions::{convert_to, json::wrap};
+use crate::kql::plan::{Expansion, PlanColumn, Visibility};
 use crate::kql::value::{Type, Value};
-
-/// What is expanded: column that is set, array that it is set from, type of the element.
-#[derive(Clone, Copy)]
-pub(super) struct Expansion<'e> {
-    pub values: &'e [(usize, Expr, Type)],
-    /// Whether the last column is the element's position.
-    pub index: bool,
-    pub limit: usize,
-}
 
 impl Evaluator<'_> {
     /// The chunk's rows, a row for each element, in columns `planned`.
     pub(super) fn expand_chunk(
         &self,
         chunk: &Chunk,
-        expansion: Expansion<'_>,
+        expansion: &Expansion,
         planned: &[PlanColumn],
         sink: Sink<'_>,
     ) -> Done<Flow> {
-        let (expanded, limit) = (expansion.values, expansion.limit);
-            let arrays: Vec<Vec<Vec<Value>>> = expanded
-                .iter()
-                .map(|(_, expr, _)| self.evaluate(expr, chunk).iter().map(elements).collect())
-                .collect();
-            let mut rows: Vec<u32> = Vec::new();
-            let mut offsets: Vec<usize> = Vec::new();
-            for row in 0..chunk.rows {
-                let count = arrays
+        let (expanded, limit) = (&expansion.values, expansion.limit);
+        let arrays: Vec<Vec<Vec<Value>>> = expanded
+            .iter()
+            .map(|(_, expr, _)| {
+                let values = self.evaluate(expr, chunk);
+                values
                     .iter()
-                    .map(|array| array[row].len())
-                    .max()
-                    .unwrap_or(0);
-                for offset in 0..count.min(limit) {
-                    rows.push(row as u32);
-                    offsets.push(offset);
-                }
-                if rows.len() >= CHUNK_ROWS || row + 1 == chunk.rows {
-                    self.check()?;
-                    let made = self.expanded(chunk, expansion, &arrays, (&rows, &offsets), planned);
-                    rows.clear();
-                    offsets.clear();
-                    if made.rows > 0 && sink(made)? == Flow::Enough {
-                        return Ok(Flow::Enough);
-                    }
+                    .map(|value| elements(value, expansion.pairs))
+                    .collect()
+            })
+            .collect();
+        let mut rows: Vec<u32> = Vec::new();
+        let mut offsets: Vec<usize> = Vec::new();
+        for row in 0..chunk.rows {
+            let count = arrays
+                .iter()
+                .map(|array| array[row].len())
+                .max()
+                .unwrap_or(0);
+            for offset in 0..count.min(limit) {
+                rows.push(row as u32);
+                offsets.push(offset);
+            }
+            if rows.len() >= CHUNK_ROWS || row + 1 == chunk.rows {
+                self.check()?;
+                let made = self.expanded(chunk, expansion, &arrays, (&rows, &offsets), planned);
+                rows.clear();
+                offsets.clear();
+                if made.rows > 0 && sink(made)? == Flow::Enough {
+                    return Ok(Flow::Enough);
                 }
             }
-            Ok(Flow::More)
+        }
+        Ok(Flow::More)
     }
 
+    /// The element as this type, if it is of the type already: texts are not read. Moments, lengths
+    /// of time and guids stand as texts in dynamic values.
+    fn cast(&self, element: &Value, kind: Type) -> Value {
+        let text = matches!(element, Value::Dynamic(json) if json.is_string());
+        if text && (kind.is_numeric() || kind == Type::Bool) {
+            return Value::Null;
+        }
+        convert_to(kind)(&self.context, &[element])
+    }
 
     /// The rows at these positions, each with the elements at its offset.
     fn expanded(
         &self,
         chunk: &Chunk,
-        expansion: Expansion<'_>,
+        expansion: &Expansion,
         arrays: &[Vec<Vec<Value>>],
         (rows, offsets): (&[u32], &[usize]),
         planned: &[PlanColumn],
@@ -77,7 +81,7 @@ impl Evaluator<'_> {
                 .zip(offsets)
                 .map(|(row, offset)| {
                     let element = array[*row as usize].get(*offset).unwrap_or(&Value::Null);
-                    convert_to(*kind)(&self.context, &[element])
+                    self.cast(element, *kind)
                 })
                 .collect();
             columns[*target] = column(values, *kind);
@@ -110,32 +114,24 @@ pub(super) fn widened(chunk: &Chunk, planned: &[PlanColumn]) -> Vec<Column> {
     columns
 }
 
-/// What a value expands to: an array's elements, a bag's properties as bags of one, itself
-/// otherwise. Nothing, expanded, is one null.
-fn elements(value: &Value) -> Vec<Value> {
-    let wrap = |json: Json| match json {
-        Json::Null => Value::Null,
-        json => Value::Dynamic(Arc::new(json)),
-    };
+/// What a value expands to: an array's elements; a bag's properties, each as a bag of one or (as
+/// `pairs`) an array of key and value; itself otherwise.
+fn elements(value: &Value, pairs: bool) -> Vec<Value> {
     let Value::Dynamic(json) = value else {
         return vec![value.clone()];
     };
-    let found: Vec<Value> = match &**json {
+    match &**json {
         Json::Array(elements) => elements.iter().cloned().map(wrap).collect(),
         Json::Object(bag) => bag
             .iter()
             .map(|(key, value)| {
-                wrap(Json::Object(
-                    [(key.clone(), value.clone())].into_iter().collect(),
-                ))
+                wrap(if pairs {
+                    Json::Array(vec![key.as_str().into(), value.clone()])
+                } else {
+                    Json::Object([(key.clone(), value.clone())].into_iter().collect())
+                })
             })
             .collect(),
-        _ => return vec![value.clone()],
-    };
-    if found.is_empty() {
-        vec![Value::Null]
-    } else {
-        found
+        _ => vec![value.clone()],
     }
 }
-

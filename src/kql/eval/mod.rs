@@ -19,7 +19,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use chunk::{Chunk, concatenate};
-use expand::Expansion;
 pub use expressions::constant;
 
 use super::batch::Column;
@@ -291,21 +290,9 @@ impl Evaluator<'_> {
                 Ok(Flow::More)
             }
             Node::Join(join) => self.join(join, relation, sink),
-            Node::MvExpand {
-                input,
-                expanded,
-                index,
-                limit,
-            } => {
-                let expansion = Expansion {
-                    values: expanded,
-                    index: *index,
-                    limit: *limit,
-                };
-                self.run(input, &mut |chunk| {
-                    self.expand_chunk(&chunk, expansion, &relation.columns, sink)
-                })
-            }
+            Node::MvExpand { input, expansion } => self.run(input, &mut |chunk| {
+                self.expand_chunk(&chunk, expansion, &relation.columns, sink)
+            }),
             Node::Parse(parse) => self.parse(parse, &relation.columns, sink),
             Node::Apply(apply) => self.apply(apply, relation, sink),
             Node::Partition {

@@ -58,7 +58,10 @@ impl Evaluator<'_> {
     /// The columns' values in the text; none if it does not fit the pattern.
     fn parsed(&self, text: &str, parse: &ParseNode) -> Option<Vec<Value>> {
         let found: Vec<String> = match &parse.pattern {
-            Pattern::Parts(parts) => captures(text, parts)?.into_iter().map(str::to_owned).collect(),
+            Pattern::Parts(parts) => captures(text, parts)?
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             Pattern::Regex(pattern) => {
                 let mut found = None;
                 self.context.with_regex(pattern, |regex| {

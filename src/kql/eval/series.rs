@@ -74,7 +74,10 @@ impl Evaluator<'_> {
             .into_iter()
             .map(|values| Column::Plain(values.into()))
             .collect();
-        columns.push(Column::Constant(Value::Dynamic(Arc::new(axis.into())), rows));
+        columns.push(Column::Constant(
+            Value::Dynamic(Arc::new(axis.into())),
+            rows,
+        ));
         sink(Chunk { columns, rows })
     }
 
@@ -85,12 +88,13 @@ impl Evaluator<'_> {
         let (from, to) = (bound(&series.from), bound(&series.to));
         let step = self.single(&series.step);
         let extreme = |wanted| {
-            axis.iter().filter(|value| !value.is_null()).fold(None, |best: Option<&Value>, value| {
-                match best {
+            axis.iter().filter(|value| !value.is_null()).fold(
+                None,
+                |best: Option<&Value>, value| match best {
                     Some(best) if compare(value, best) != Some(wanted) => Some(best),
                     _ => Some(value),
-                }
-            })
+                },
+            )
         };
         let last = extreme(std::cmp::Ordering::Greater);
         let Some(mut at) = from.or_else(|| extreme(std::cmp::Ordering::Less).cloned()) else {

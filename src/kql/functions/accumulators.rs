@@ -342,7 +342,9 @@ impl Percentiles {
                 return value.clone();
             }
         }
-        self.values.last().map_or(Value::Null, |(value, _)| value.clone())
+        self.values
+            .last()
+            .map_or(Value::Null, |(value, _)| value.clone())
     }
 }
 
@@ -356,7 +358,9 @@ impl Accumulator for Percentiles {
         if self.ranks.is_empty() {
             for rank in &values[first_rank..] {
                 match json::array(rank) {
-                    Some(ranks) => self.ranks.extend(ranks.iter().filter_map(|rank| rank.as_f64())),
+                    Some(ranks) => self
+                        .ranks
+                        .extend(ranks.iter().filter_map(|rank| rank.as_f64())),
                     None => self.ranks.extend(as_real(rank)),
                 }
             }
@@ -375,7 +379,11 @@ impl Accumulator for Percentiles {
         self.values
             .sort_by(|(left, _), (right, _)| order::sort_order(left, right));
         let total = self.values.iter().map(|(_, weight)| weight).sum();
-        let found: Vec<Value> = self.ranks.iter().map(|rank| self.at(*rank, total)).collect();
+        let found: Vec<Value> = self
+            .ranks
+            .iter()
+            .map(|rank| self.at(*rank, total))
+            .collect();
         if self.array {
             let elements: Vec<_> = found.iter().map(json::from_value).collect();
             return vec![Value::Dynamic(Arc::new(elements.into()))];
@@ -440,7 +448,11 @@ impl Accumulator for Covariance {
     }
 
     fn finish(&mut self) -> Vec<Value> {
-        let degrees = if self.sample { self.count - 1.0 } else { self.count };
+        let degrees = if self.sample {
+            self.count - 1.0
+        } else {
+            self.count
+        };
         vec![match degrees {
             degrees if degrees > 0.0 => Value::Real(self.products / degrees),
             _ if self.count > 0.0 => Value::Real(0.0),

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use super::Accepts::{self, Any, Integer, Is, Measure, NotDynamic, Number, Ordered};
 use super::accumulators::{
-    Accumulator, AnyRow, Average, Bag, Bits, Count, Covariance, Distinct, Extreme, List, Percentiles,
-    Set, Spread, Sum,
+    Accumulator, AnyRow, Average, Bag, Bits, Count, Covariance, Distinct, Extreme, List,
+    Percentiles, Set, Spread, Sum,
 };
 use crate::kql::value::Type;
 

@@ -38,8 +38,7 @@ fn sorted(values: &[&Value], descending: bool) -> Value {
         return Value::Null;
     };
     let nulls_last = values.get(1) != Some(&&Value::Bool(false));
-    let (nulls, rest): (Vec<Json>, Vec<Json>) =
-        elements.iter().cloned().partition(Json::is_null);
+    let (nulls, rest): (Vec<Json>, Vec<Json>) = elements.iter().cloned().partition(Json::is_null);
     let mut keyed: Vec<(Value, Json)> = rest.into_iter().map(|one| (to_value(&one), one)).collect();
     keyed.sort_by(|left, right| {
         let order = sort_order(&left.0, &right.0);
@@ -73,8 +72,12 @@ fn shifted(values: &[&Value], direction: i64) -> Value {
     let by = by.wrapping_mul(direction);
     let missing = values.get(2).map_or(Json::Null, |value| from_value(value));
     let moved = (0_i64..).zip(elements).map(|(at, _)| {
-        let from = at.checked_add(by).and_then(|from| usize::try_from(from).ok());
-        from.and_then(|from| elements.get(from)).unwrap_or(&missing).clone()
+        let from = at
+            .checked_add(by)
+            .and_then(|from| usize::try_from(from).ok());
+        from.and_then(|from| elements.get(from))
+            .unwrap_or(&missing)
+            .clone()
     });
     wrap(moved.collect())
 }
@@ -94,7 +97,11 @@ fn array_split(_: &Context, values: &[&Value]) -> Value {
     let mut parts: Vec<Json> = Vec::new();
     let mut from = 0;
     for cut in cuts {
-        let from_start = if cut < 0 { cut.saturating_add(len as i64) } else { cut };
+        let from_start = if cut < 0 {
+            cut.saturating_add(len as i64)
+        } else {
+            cut
+        };
         let to = usize::try_from(from_start).unwrap_or(0).clamp(from, len);
         parts.push(elements[from..to].to_vec().into());
         from = to;
@@ -112,7 +119,9 @@ fn array_iff(_: &Context, values: &[&Value]) -> Value {
         None => from_value(value),
     };
     let chosen = conditions.iter().enumerate().map(|(at, condition)| {
-        let holds = condition.as_bool().or_else(|| condition.as_f64().map(|one| one != 0.0));
+        let holds = condition
+            .as_bool()
+            .or_else(|| condition.as_f64().map(|one| one != 0.0));
         match holds {
             Some(true) => pick(values[1], at),
             Some(false) => pick(values[2], at),
@@ -129,7 +138,9 @@ fn zip(_: &Context, values: &[&Value]) -> Value {
         .collect();
     let longest = arrays.iter().map(|one| one.len()).max().unwrap_or(0);
     let rows = (0..longest).map(|at| {
-        let row = arrays.iter().map(|one| one.get(at).cloned().unwrap_or(Json::Null));
+        let row = arrays
+            .iter()
+            .map(|one| one.get(at).cloned().unwrap_or(Json::Null));
         Json::Array(row.collect())
     });
     wrap(rows.collect())
@@ -148,7 +159,11 @@ fn range(context: &Context, values: &[&Value]) -> Value {
     let mut at = values[0].clone();
     while direction != 0.0 && made.len() < MAX_MADE {
         let within = compare(&at, values[1]).is_some_and(|order| {
-            if direction > 0.0 { order.is_le() } else { order.is_ge() }
+            if direction > 0.0 {
+                order.is_le()
+            } else {
+                order.is_ge()
+            }
         });
         if !within {
             break;

@@ -12,15 +12,74 @@ const DYNAMIC: Returns = Returns::Is(Type::Dynamic);
 const BAG: super::Accepts = Is(Type::Dynamic);
 
 pub const ROWS: &[ScalarFunction] = &[
-    ScalarFunction::new("bag_remove_keys", &[BAG, BAG], DYNAMIC, bag_remove_keys, "The bag without the keys in the array."),
-    ScalarFunction::new("bag_set_key", &[BAG, Text, Any], DYNAMIC, bag_set_key, "The bag with the key set to the value."),
-    ScalarFunction::new("bag_zip", &[BAG, BAG], DYNAMIC, bag_zip, "A bag of the keys in the first array and the values in the second."),
-    ScalarFunction::new("treepath", &[BAG], DYNAMIC, treepath, "The paths of all that the value holds.").prefixed("tree"),
-    ScalarFunction::new("pack_all", &[Is(Type::Bool)], DYNAMIC, pack_all, "A bag of the row's columns, without those that are null or empty where the value says so.").optional_from(0).special(Special::PackAll),
-    ScalarFunction::new("bag_pack_columns", &[Any], DYNAMIC, pack_all, "A bag of the columns.").repeating(1).special(Special::PackColumns),
-    ScalarFunction::new("parse_url", &[Text], DYNAMIC, parse_url, "The URL's parts: Scheme, Host, Port, Path, Username, Password, Query Parameters, Fragment."),
-    ScalarFunction::new("parse_urlquery", &[Text], DYNAMIC, parse_urlquery, "The query's parameters, as Query Parameters."),
-    ScalarFunction::new("parse_path", &[Text], DYNAMIC, parse_path, "The path's parts: Scheme, RootPath, DirectoryPath, DirectoryName, Filename, Extension, AlternateDataStreamName."),
+    ScalarFunction::new(
+        "bag_remove_keys",
+        &[BAG, BAG],
+        DYNAMIC,
+        bag_remove_keys,
+        "The bag without the keys in the array.",
+    ),
+    ScalarFunction::new(
+        "bag_set_key",
+        &[BAG, Text, Any],
+        DYNAMIC,
+        bag_set_key,
+        "The bag with the key set to the value.",
+    ),
+    ScalarFunction::new(
+        "bag_zip",
+        &[BAG, BAG],
+        DYNAMIC,
+        bag_zip,
+        "A bag of the keys in the first array and the values in the second.",
+    ),
+    ScalarFunction::new(
+        "treepath",
+        &[BAG],
+        DYNAMIC,
+        treepath,
+        "The paths of all that the value holds.",
+    )
+    .prefixed("tree"),
+    ScalarFunction::new(
+        "pack_all",
+        &[Is(Type::Bool)],
+        DYNAMIC,
+        pack_all,
+        "A bag of the row's columns, without those that are null or empty where the value says so.",
+    )
+    .optional_from(0)
+    .special(Special::PackAll),
+    ScalarFunction::new(
+        "bag_pack_columns",
+        &[Any],
+        DYNAMIC,
+        pack_all,
+        "A bag of the columns.",
+    )
+    .repeating(1)
+    .special(Special::PackColumns),
+    ScalarFunction::new(
+        "parse_url",
+        &[Text],
+        DYNAMIC,
+        parse_url,
+        "The URL's parts: Scheme, Host, Port, Path, Username, Password, Query Parameters, Fragment.",
+    ),
+    ScalarFunction::new(
+        "parse_urlquery",
+        &[Text],
+        DYNAMIC,
+        parse_urlquery,
+        "The query's parameters, as Query Parameters.",
+    ),
+    ScalarFunction::new(
+        "parse_path",
+        &[Text],
+        DYNAMIC,
+        parse_path,
+        "The path's parts: Scheme, RootPath, DirectoryPath, DirectoryName, Filename, Extension, AlternateDataStreamName.",
+    ),
 ];
 
 fn bag_remove_keys(_: &Context, values: &[&Value]) -> Value {
@@ -31,7 +90,8 @@ fn bag_remove_keys(_: &Context, values: &[&Value]) -> Value {
         .iter()
         .filter(|(key, _)| !keys.iter().any(|gone| gone.as_str() == Some(key.as_str())));
     wrap(Json::Object(
-        kept.map(|(key, value)| (key.clone(), value.clone())).collect(),
+        kept.map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
     ))
 }
 
@@ -118,10 +178,13 @@ fn parameters(query: &str) -> Json {
             .decode_utf8_lossy()
             .into_owned()
     };
-    let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode(key), Json::String(decode(value)))
-    });
+    let pairs = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key), Json::String(decode(value)))
+        });
     Json::Object(pairs.collect())
 }
 
@@ -164,7 +227,8 @@ fn parse_urlquery(_: &Context, values: &[&Value]) -> Value {
 fn parse_path(_: &Context, values: &[&Value]) -> Value {
     let path = text(values[0]);
     let (scheme, rest) = path.split_once("://").unwrap_or(("", path));
-    let drive = rest.len() >= 2 && rest.as_bytes()[1] == b':' && rest.as_bytes()[0].is_ascii_alphabetic();
+    let drive =
+        rest.len() >= 2 && rest.as_bytes()[1] == b':' && rest.as_bytes()[0].is_ascii_alphabetic();
     let root = if drive { &rest[..2] } else { "" };
     let cut = rest.rfind(['/', '\\']);
     let (directory, file) = match cut {
@@ -190,8 +254,12 @@ fn parse_path(_: &Context, values: &[&Value]) -> Value {
 
 /// Text, delimiter of pairs, delimiter of key and value, quote: a bag of the pairs.
 pub fn parse_keys(_: &Context, values: &[&Value]) -> Value {
-    let (source, pair, between, quote) =
-        (text(values[0]), text(values[1]), text(values[2]), text(values[3]));
+    let (source, pair, between, quote) = (
+        text(values[0]),
+        text(values[1]),
+        text(values[2]),
+        text(values[3]),
+    );
     let mut found = Map::new();
     let mut rest = source;
     let default = if between.is_empty() { "=" } else { between };
@@ -200,10 +268,14 @@ pub fn parse_keys(_: &Context, values: &[&Value]) -> Value {
             break;
         };
         let key = match pair {
-            "" => key.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next(),
+            "" => key
+                .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
+                .next(),
             pair => key.rsplit(pair).next(),
         };
-        let quoted = (!quote.is_empty()).then(|| tail.strip_prefix(quote)).flatten();
+        let quoted = (!quote.is_empty())
+            .then(|| tail.strip_prefix(quote))
+            .flatten();
         let (value, after) = match quoted {
             Some(inner) => inner.split_once(quote).unwrap_or((inner, "")),
             None => {

@@ -17,22 +17,104 @@ const LONG: Returns = Returns::Is(Type::Long);
 const DYNAMIC: Returns = Returns::Is(Type::Dynamic);
 
 pub const ROWS: &[ScalarFunction] = &[
-    ScalarFunction::new("hash", &[NotDynamic, Integer], LONG, hash, "A number made of the value, the same each time (xxHash64), modulo the second.").optional_from(1),
-    ScalarFunction::new("hash_xxhash64", &[NotDynamic, Integer], LONG, hash, "The value's xxHash64, modulo the second.").optional_from(1),
-    ScalarFunction::new("hash_combine", &[Any, Any], LONG, hash_combine, "One number made of several hashes.").repeating(1),
-    ScalarFunction::new("hash_many", &[NotDynamic], LONG, hash_many, "One number made of several values.").repeating(1),
-    ScalarFunction::new("hash_sha1", &[NotDynamic], STRING, |_, v| sha(v, &ring::digest::SHA1_FOR_LEGACY_USE_ONLY), "The value's SHA-1 in hexadecimal digits."),
-    ScalarFunction::new("hash_sha256", &[NotDynamic], STRING, |_, v| sha(v, &ring::digest::SHA256), "The value's SHA-256 in hexadecimal digits."),
-    ScalarFunction::new("hash_md5", &[NotDynamic], STRING, hash_md5, "The value's MD5 in hexadecimal digits."),
-    ScalarFunction::new("base64_encode_tostring", &[Text], STRING, |_, v| Value::string(STANDARD.encode(&*format_value(v[0]))), "The text in Base64."),
-    ScalarFunction::new("base64_decode_tostring", &[Text], STRING, base64_decode_tostring, "The text that Base64 holds."),
-    ScalarFunction::new("base64_decode_toarray", &[Text], DYNAMIC, base64_decode_toarray, "The bytes that Base64 holds."),
-    ScalarFunction::new("base64_encode_fromarray", &[Is(Type::Dynamic)], STRING, base64_encode_fromarray, "The bytes in Base64."),
-    ScalarFunction::new("base64_encode_fromguid", &[Is(Type::Guid)], STRING, |_, v| match v[0] {
-        Value::Guid(guid) => Value::string(STANDARD.encode(guid.to_bytes_le())),
-        _ => Value::Null,
-    }, "The guid's bytes in Base64."),
-    ScalarFunction::new("base64_decode_toguid", &[Text], Returns::Is(Type::Guid), base64_decode_toguid, "The guid whose bytes Base64 holds."),
+    ScalarFunction::new(
+        "hash",
+        &[NotDynamic, Integer],
+        LONG,
+        hash,
+        "A number made of the value, the same each time (xxHash64), modulo the second.",
+    )
+    .optional_from(1),
+    ScalarFunction::new(
+        "hash_xxhash64",
+        &[NotDynamic, Integer],
+        LONG,
+        hash,
+        "The value's xxHash64, modulo the second.",
+    )
+    .optional_from(1),
+    ScalarFunction::new(
+        "hash_combine",
+        &[Any, Any],
+        LONG,
+        hash_combine,
+        "One number made of several hashes.",
+    )
+    .repeating(1),
+    ScalarFunction::new(
+        "hash_many",
+        &[NotDynamic],
+        LONG,
+        hash_many,
+        "One number made of several values.",
+    )
+    .repeating(1),
+    ScalarFunction::new(
+        "hash_sha1",
+        &[NotDynamic],
+        STRING,
+        |_, v| sha(v, &ring::digest::SHA1_FOR_LEGACY_USE_ONLY),
+        "The value's SHA-1 in hexadecimal digits.",
+    ),
+    ScalarFunction::new(
+        "hash_sha256",
+        &[NotDynamic],
+        STRING,
+        |_, v| sha(v, &ring::digest::SHA256),
+        "The value's SHA-256 in hexadecimal digits.",
+    ),
+    ScalarFunction::new(
+        "hash_md5",
+        &[NotDynamic],
+        STRING,
+        hash_md5,
+        "The value's MD5 in hexadecimal digits.",
+    ),
+    ScalarFunction::new(
+        "base64_encode_tostring",
+        &[Text],
+        STRING,
+        |_, v| Value::string(STANDARD.encode(&*format_value(v[0]))),
+        "The text in Base64.",
+    ),
+    ScalarFunction::new(
+        "base64_decode_tostring",
+        &[Text],
+        STRING,
+        base64_decode_tostring,
+        "The text that Base64 holds.",
+    ),
+    ScalarFunction::new(
+        "base64_decode_toarray",
+        &[Text],
+        DYNAMIC,
+        base64_decode_toarray,
+        "The bytes that Base64 holds.",
+    ),
+    ScalarFunction::new(
+        "base64_encode_fromarray",
+        &[Is(Type::Dynamic)],
+        STRING,
+        base64_encode_fromarray,
+        "The bytes in Base64.",
+    ),
+    ScalarFunction::new(
+        "base64_encode_fromguid",
+        &[Is(Type::Guid)],
+        STRING,
+        |_, v| match v[0] {
+            Value::Guid(guid) => Value::string(STANDARD.encode(guid.to_bytes_le())),
+            _ => Value::Null,
+        },
+        "The guid's bytes in Base64.",
+    ),
+    ScalarFunction::new(
+        "base64_decode_toguid",
+        &[Text],
+        Returns::Is(Type::Guid),
+        base64_decode_toguid,
+        "The guid whose bytes Base64 holds.",
+    ),
 ];
 
 /// The bytes that a value is hashed as.
@@ -107,7 +189,9 @@ fn base64_encode_fromarray(_: &Context, values: &[&Value]) -> Value {
         return Value::Null;
     };
     let bytes: Option<Vec<u8>> = json.as_array().and_then(|elements| {
-        let bytes = elements.iter().map(|element| u8::try_from(element.as_u64()?).ok());
+        let bytes = elements
+            .iter()
+            .map(|element| u8::try_from(element.as_u64()?).ok());
         bytes.collect()
     });
     bytes.map_or(Value::Null, |bytes| Value::string(STANDARD.encode(bytes)))
@@ -131,6 +215,5 @@ mod tests {
         let coded = Value::string(STANDARD.encode(guid.to_bytes_le()));
         let back = base64_decode_toguid(&context, &[&coded]);
         assert_eq!(back, Value::Guid(guid));
-
     }
 }

@@ -7,11 +7,43 @@ use crate::kql::order::as_real;
 use crate::kql::value::{Type, Value};
 
 pub const ROWS: &[ScalarFunction] = &[
-    ScalarFunction::new("geo_distance_2points", &[Number, Number, Number, Number, Any], Returns::Is(Type::Real), distance, "The metres between two places.").optional_from(4),
-    ScalarFunction::new("geo_point_in_circle", &[Number, Number, Number, Number, Number], Returns::Is(Type::Bool), in_circle, "Whether the place lies so many metres or less from the centre."),
-    ScalarFunction::new("geo_point_in_polygon", &[Number, Number, Is(Type::Dynamic)], Returns::Is(Type::Bool), in_polygon, "Whether the place lies within the GeoJSON polygon."),
-    ScalarFunction::new("geo_point_to_geohash", &[Number, Number, Number], Returns::Is(Type::String), to_geohash, "The place's geohash, of so many characters (5)." ).optional_from(2),
-    ScalarFunction::new("geo_geohash_to_central_point", &[Text], Returns::Is(Type::Dynamic), from_geohash, "The middle of the geohash's area, as GeoJSON."),
+    ScalarFunction::new(
+        "geo_distance_2points",
+        &[Number, Number, Number, Number, Any],
+        Returns::Is(Type::Real),
+        distance,
+        "The metres between two places.",
+    )
+    .optional_from(4),
+    ScalarFunction::new(
+        "geo_point_in_circle",
+        &[Number, Number, Number, Number, Number],
+        Returns::Is(Type::Bool),
+        in_circle,
+        "Whether the place lies so many metres or less from the centre.",
+    ),
+    ScalarFunction::new(
+        "geo_point_in_polygon",
+        &[Number, Number, Is(Type::Dynamic)],
+        Returns::Is(Type::Bool),
+        in_polygon,
+        "Whether the place lies within the GeoJSON polygon.",
+    ),
+    ScalarFunction::new(
+        "geo_point_to_geohash",
+        &[Number, Number, Number],
+        Returns::Is(Type::String),
+        to_geohash,
+        "The place's geohash, of so many characters (5).",
+    )
+    .optional_from(2),
+    ScalarFunction::new(
+        "geo_geohash_to_central_point",
+        &[Text],
+        Returns::Is(Type::Dynamic),
+        from_geohash,
+        "The middle of the geohash's area, as GeoJSON.",
+    ),
 ];
 
 /// Longitude and latitude at these positions, if they are on the globe.
@@ -152,7 +184,10 @@ const ALPHABET: &[u8; 32] = b"0123456789bcdefghjkmnpqrstuvwxyz";
 const MAX_LENGTH: usize = 18;
 
 fn to_geohash(_: &Context, values: &[&Value]) -> Value {
-    let length = values.get(2).map_or(Some(5.0), |length| as_real(length)).unwrap_or(0.0);
+    let length = values
+        .get(2)
+        .map_or(Some(5.0), |length| as_real(length))
+        .unwrap_or(0.0);
     let Some((longitude, latitude)) = place(values, 0) else {
         return Value::Null;
     };
@@ -192,7 +227,10 @@ fn from_geohash(_: &Context, values: &[&Value]) -> Value {
     let mut ranges = [(-180.0, 180.0), (-90.0, 90.0)];
     let mut axis = 0;
     for byte in hash.bytes() {
-        let Some(digit) = ALPHABET.iter().position(|one| *one == byte.to_ascii_lowercase()) else {
+        let Some(digit) = ALPHABET
+            .iter()
+            .position(|one| *one == byte.to_ascii_lowercase())
+        else {
             return Value::Null;
         };
         for bit in (0..5).rev() {
@@ -212,4 +250,3 @@ fn from_geohash(_: &Context, values: &[&Value]) -> Value {
         "coordinates": [middle(ranges[0]), middle(ranges[1])],
     }))
 }
-

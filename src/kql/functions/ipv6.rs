@@ -15,17 +15,89 @@ const LONG: Returns = Returns::Is(Type::Long);
 const STRING: Returns = Returns::Is(Type::String);
 
 pub const ROWS: &[ScalarFunction] = &[
-    ScalarFunction::new("parse_ipv6", &[Text], STRING, |_, v| canonical(v, 128), "The address with all its digits; the prefix, if there is one, is applied."),
-    ScalarFunction::new("parse_ipv6_mask", &[Text, Integer], STRING, |_, v| canonical(v, length(v[1])), "The address with all its digits, of which so many bits count."),
-    ScalarFunction::new("ipv6_compare", &[Text, Text, Integer], LONG, ipv6_compare, "-1, 0 or 1, as the first address comes before, with or after the second.").optional_from(2),
-    ScalarFunction::new("ipv6_is_match", &[Text, Text, Integer], BOOL, ipv6_is_match, "Whether the addresses agree in the bits of the shorter prefix.").optional_from(2),
-    ScalarFunction::new("ipv6_is_in_range", &[Text, Text], BOOL, |_, v| in_any(v, in_range6), "Whether the address lies in the prefix."),
-    ScalarFunction::new("ipv6_is_in_any_range", &[TextOrDynamic, TextOrDynamic], BOOL, |_, v| in_any(v, in_range6), "Whether the address lies in one of the prefixes.").repeating(1),
-    ScalarFunction::new("ipv4_is_in_any_range", &[TextOrDynamic, TextOrDynamic], BOOL, |_, v| in_any(v, in_range4), "Whether the address lies in one of the prefixes.").repeating(1),
-    ScalarFunction::new("parse_ipv4_mask", &[Text, Integer], LONG, parse_ipv4_mask, "The address as a number, of which so many bits count."),
-    ScalarFunction::new("format_ipv4", &[Any, Integer], STRING, |_, v| formatted(v, false), "The address, a text or a number, of which so many bits count.").optional_from(1),
-    ScalarFunction::new("format_ipv4_mask", &[Any, Integer], STRING, |_, v| formatted(v, true), "As format_ipv4, with the prefix's length behind."),
-    ScalarFunction::new("has_any_ipv4", &[TextOrDynamic, TextOrDynamic], BOOL, |_, v| super::network::has_any(v, |address, wanted| address == wanted), "Whether one of the addresses stands in the text.").repeating(1),
+    ScalarFunction::new(
+        "parse_ipv6",
+        &[Text],
+        STRING,
+        |_, v| canonical(v, 128),
+        "The address with all its digits; the prefix, if there is one, is applied.",
+    ),
+    ScalarFunction::new(
+        "parse_ipv6_mask",
+        &[Text, Integer],
+        STRING,
+        |_, v| canonical(v, length(v[1])),
+        "The address with all its digits, of which so many bits count.",
+    ),
+    ScalarFunction::new(
+        "ipv6_compare",
+        &[Text, Text, Integer],
+        LONG,
+        ipv6_compare,
+        "-1, 0 or 1, as the first address comes before, with or after the second.",
+    )
+    .optional_from(2),
+    ScalarFunction::new(
+        "ipv6_is_match",
+        &[Text, Text, Integer],
+        BOOL,
+        ipv6_is_match,
+        "Whether the addresses agree in the bits of the shorter prefix.",
+    )
+    .optional_from(2),
+    ScalarFunction::new(
+        "ipv6_is_in_range",
+        &[Text, Text],
+        BOOL,
+        |_, v| in_any(v, in_range6),
+        "Whether the address lies in the prefix.",
+    ),
+    ScalarFunction::new(
+        "ipv6_is_in_any_range",
+        &[TextOrDynamic, TextOrDynamic],
+        BOOL,
+        |_, v| in_any(v, in_range6),
+        "Whether the address lies in one of the prefixes.",
+    )
+    .repeating(1),
+    ScalarFunction::new(
+        "ipv4_is_in_any_range",
+        &[TextOrDynamic, TextOrDynamic],
+        BOOL,
+        |_, v| in_any(v, in_range4),
+        "Whether the address lies in one of the prefixes.",
+    )
+    .repeating(1),
+    ScalarFunction::new(
+        "parse_ipv4_mask",
+        &[Text, Integer],
+        LONG,
+        parse_ipv4_mask,
+        "The address as a number, of which so many bits count.",
+    ),
+    ScalarFunction::new(
+        "format_ipv4",
+        &[Any, Integer],
+        STRING,
+        |_, v| formatted(v, false),
+        "The address, a text or a number, of which so many bits count.",
+    )
+    .optional_from(1),
+    ScalarFunction::new(
+        "format_ipv4_mask",
+        &[Any, Integer],
+        STRING,
+        |_, v| formatted(v, true),
+        "As format_ipv4, with the prefix's length behind.",
+    ),
+    ScalarFunction::new(
+        "has_any_ipv4",
+        &[TextOrDynamic, TextOrDynamic],
+        BOOL,
+        |_, v| super::network::has_any(v, |address, wanted| address == wanted),
+        "Whether one of the addresses stands in the text.",
+    )
+    .repeating(1),
 ];
 
 /// An address with the length of its prefix; IPv4 as ::ffff:0:0/96.
@@ -51,7 +123,9 @@ fn mask6(length: u32) -> u128 {
 }
 
 fn length(value: &Value) -> u32 {
-    as_long(value).and_then(|length| u32::try_from(length).ok()).unwrap_or(u32::MAX)
+    as_long(value)
+        .and_then(|length| u32::try_from(length).ok())
+        .unwrap_or(u32::MAX)
 }
 
 fn canonical(values: &[&Value], most: u32) -> Value {
@@ -100,7 +174,10 @@ fn in_any(values: &[&Value], within: fn(&str, &str) -> Option<bool>) -> Value {
     let mut known = None;
     for value in &values[1..] {
         let ranges: Vec<_> = match array(value) {
-            Some(ranges) => ranges.iter().map(|one| format_value(&wrap(one.clone()))).collect(),
+            Some(ranges) => ranges
+                .iter()
+                .map(|one| format_value(&wrap(one.clone())))
+                .collect(),
             None => vec![format_value(value)],
         };
         for range in ranges {

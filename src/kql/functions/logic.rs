@@ -8,20 +8,114 @@ use crate::kql::value::{Type, Value};
 const BOOL: Returns = Returns::Is(Type::Bool);
 
 pub const ROWS: &[ScalarFunction] = &[
-    ScalarFunction::new("iff", &[Is(Type::Bool), Any, Any], Returns::Common(1), iff, "The second value where the first holds, else the third."),
-    ScalarFunction::new("case", &[Is(Type::Bool), Any, Any], Returns::Common(1), iff, "The value behind the first condition that holds, else the last.").repeating(1).special(Special::Case),
-    ScalarFunction::new("coalesce", &[Any, Any], Returns::Common(0), coalesce, "The first value that is not null (for strings, not empty).").repeating(1),
-    ScalarFunction::new("max_of", &[Ordered, Ordered], Returns::Common(0), max_of, "The greatest of the values.").repeating(1),
-    ScalarFunction::new("min_of", &[Ordered, Ordered], Returns::Common(0), min_of, "The least of the values.").repeating(1),
-    ScalarFunction::new("not", &[Is(Type::Bool)], BOOL, not, "The opposite truth value."),
-    ScalarFunction::new("isempty", &[Any], BOOL, is_empty, "Whether the value is null or the empty string."),
-    ScalarFunction::new("isnotempty", &[Any], BOOL, is_not_empty, "Whether the value is neither null nor the empty string."),
-    ScalarFunction::new("isnull", &[Any], BOOL, is_null, "Whether the value is null; a string never is."),
-    ScalarFunction::new("isnotnull", &[Any], BOOL, is_not_null, "Whether the value is not null."),
-    ScalarFunction::new("column_ifexists", &[Is(Type::String), Any], Returns::Argument(1), second, "The column of that name, or the second value if there is none.").named_as_text().special(Special::ColumnIfExists),
-    ScalarFunction::new("ingestion_time", &[], Returns::Is(Type::DateTime), null, "When the row arrived.").special(Special::IngestionTime),
-    ScalarFunction::new("toscalar", &[Any], Returns::Argument(0), null, "The first column of the first row of a query.").special(Special::ToScalar),
-    ScalarFunction::new("materialize", &[Any], Returns::Argument(0), null, "A query's rows, worked out once.").special(Special::Materialize),
+    ScalarFunction::new(
+        "iff",
+        &[Is(Type::Bool), Any, Any],
+        Returns::Common(1),
+        iff,
+        "The second value where the first holds, else the third.",
+    ),
+    ScalarFunction::new(
+        "case",
+        &[Is(Type::Bool), Any, Any],
+        Returns::Common(1),
+        iff,
+        "The value behind the first condition that holds, else the last.",
+    )
+    .repeating(1)
+    .special(Special::Case),
+    ScalarFunction::new(
+        "coalesce",
+        &[Any, Any],
+        Returns::Common(0),
+        coalesce,
+        "The first value that is not null (for strings, not empty).",
+    )
+    .repeating(1),
+    ScalarFunction::new(
+        "max_of",
+        &[Ordered, Ordered],
+        Returns::Common(0),
+        max_of,
+        "The greatest of the values.",
+    )
+    .repeating(1),
+    ScalarFunction::new(
+        "min_of",
+        &[Ordered, Ordered],
+        Returns::Common(0),
+        min_of,
+        "The least of the values.",
+    )
+    .repeating(1),
+    ScalarFunction::new(
+        "not",
+        &[Is(Type::Bool)],
+        BOOL,
+        not,
+        "The opposite truth value.",
+    ),
+    ScalarFunction::new(
+        "isempty",
+        &[Any],
+        BOOL,
+        is_empty,
+        "Whether the value is null or the empty string.",
+    ),
+    ScalarFunction::new(
+        "isnotempty",
+        &[Any],
+        BOOL,
+        is_not_empty,
+        "Whether the value is neither null nor the empty string.",
+    ),
+    ScalarFunction::new(
+        "isnull",
+        &[Any],
+        BOOL,
+        is_null,
+        "Whether the value is null; a string never is.",
+    ),
+    ScalarFunction::new(
+        "isnotnull",
+        &[Any],
+        BOOL,
+        is_not_null,
+        "Whether the value is not null.",
+    ),
+    ScalarFunction::new(
+        "column_ifexists",
+        &[Is(Type::String), Any],
+        Returns::Argument(1),
+        second,
+        "The column of that name, or the second value if there is none.",
+    )
+    .named_as_text()
+    .special(Special::ColumnIfExists),
+    ScalarFunction::new(
+        "ingestion_time",
+        &[],
+        Returns::Is(Type::DateTime),
+        null,
+        "When the row arrived.",
+    )
+    .special(Special::IngestionTime),
+    ScalarFunction::new(
+        "toscalar",
+        &[Any],
+        Returns::Argument(0),
+        null,
+        "The first column of the first row of a query.",
+    )
+    .special(Special::ToScalar),
+    ScalarFunction::new(
+        "materialize",
+        &[Any],
+        Returns::Argument(0),
+        null,
+        "A query's rows, worked out once.",
+    )
+    .special(Special::Materialize),
 ];
 
 fn null(_: &Context, _: &[&Value]) -> Value {

@@ -16,48 +16,335 @@ const SERIES: super::Accepts = Is(Type::Dynamic);
 const FLAG: super::Accepts = Is(Type::Bool);
 
 pub const ROWS: &[ScalarFunction] = &[
-    ScalarFunction::new("series_add", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| pairs(v, |a, b| Some(a + b)), "The sums, element by element.").overloaded(),
-    ScalarFunction::new("series_subtract", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| pairs(v, |a, b| Some(a - b)), "The differences, element by element.").overloaded(),
-    ScalarFunction::new("series_multiply", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| pairs(v, |a, b| Some(a * b)), "The products, element by element.").overloaded(),
-    ScalarFunction::new("series_divide", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| pairs(v, |a, b| Some(a / b)), "The quotients, element by element.").overloaded(),
-    ScalarFunction::new("series_pow", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| pairs(v, |a, b| Some(a.powf(b))), "The powers, element by element.").overloaded(),
-    ScalarFunction::new("series_greater", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| tests(v, |a, b| a > b), "Whether the first is greater, element by element.").overloaded(),
-    ScalarFunction::new("series_greater_equals", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| tests(v, |a, b| a >= b), "Whether the first is not less, element by element.").overloaded(),
-    ScalarFunction::new("series_less", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| tests(v, |a, b| a < b), "Whether the first is less, element by element.").overloaded(),
-    ScalarFunction::new("series_less_equals", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| tests(v, |a, b| a <= b), "Whether the first is not greater, element by element.").overloaded(),
-    ScalarFunction::new("series_equals", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| tests(v, |a, b| a == b), "Whether both are equal, element by element.").overloaded(),
-    ScalarFunction::new("series_not_equals", &[SeriesOrNumber, SeriesOrNumber], DYNAMIC, |_, v| tests(v, |a, b| a != b), "Whether both are unequal, element by element.").overloaded(),
-    ScalarFunction::new("series_abs", &[SERIES], DYNAMIC, |_, v| each(v, f64::abs), "The elements without their signs."),
-    ScalarFunction::new("series_exp", &[SERIES], DYNAMIC, |_, v| each(v, f64::exp), "e to the power of each element."),
-    ScalarFunction::new("series_log", &[SERIES], DYNAMIC, |_, v| each(v, f64::ln), "The natural logarithms."),
-    ScalarFunction::new("series_sin", &[SERIES], DYNAMIC, |_, v| each(v, f64::sin), "The sines."),
-    ScalarFunction::new("series_cos", &[SERIES], DYNAMIC, |_, v| each(v, f64::cos), "The cosines."),
-    ScalarFunction::new("series_tan", &[SERIES], DYNAMIC, |_, v| each(v, f64::tan), "The tangents."),
-    ScalarFunction::new("series_asin", &[SERIES], DYNAMIC, |_, v| each(v, f64::asin), "The arc sines."),
-    ScalarFunction::new("series_acos", &[SERIES], DYNAMIC, |_, v| each(v, f64::acos), "The arc cosines."),
-    ScalarFunction::new("series_atan", &[SERIES], DYNAMIC, |_, v| each(v, f64::atan), "The arc tangents."),
-    ScalarFunction::new("series_sign", &[SERIES], DYNAMIC, |_, v| each(v, |x| if x == 0.0 { 0.0 } else { x.signum() }), "-1, 0 or 1 for each element."),
-    ScalarFunction::new("series_floor", &[SERIES], DYNAMIC, |_, v| each(v, f64::floor), "The elements rounded down."),
-    ScalarFunction::new("series_ceiling", &[SERIES], DYNAMIC, |_, v| each(v, f64::ceil), "The elements rounded up."),
-    ScalarFunction::new("series_sum", &[SERIES], REAL, |_, v| whole(v, |n| n.iter().sum()), "The sum."),
-    ScalarFunction::new("series_product", &[SERIES], REAL, |_, v| whole(v, |n| n.iter().product()), "The product."),
-    ScalarFunction::new("series_magnitude", &[SERIES], REAL, |_, v| whole(v, |n| dot(n, n).sqrt()), "The root of the squares' sum."),
-    ScalarFunction::new("series_dot_product", &[SeriesOrNumber, SeriesOrNumber], REAL, |_, v| both(v, dot), "The sum of the products, element by element.").overloaded(),
-    ScalarFunction::new("series_pearson_correlation", &[SERIES, SERIES], REAL, |_, v| both(v, correlation), "How far the series go together, from -1 to 1."),
-    ScalarFunction::new("series_cosine_similarity", &[SERIES, SERIES, Number, Number], REAL, |_, v| both(v, |a, b| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()), "The cosine of the angle between the series as vectors.").optional_from(2),
-    ScalarFunction::new("series_fill_const", &[SERIES, Number, Number], DYNAMIC, fill_const, "The series with what is missing set to a constant, 0 unless said otherwise.").optional_from(1).named_as_argument(),
-    ScalarFunction::new("series_fill_forward", &[SERIES, Number], DYNAMIC, |_, v| fill(v, forward), "The series with what is missing set to the element before.").optional_from(1).named_as_argument(),
-    ScalarFunction::new("series_fill_backward", &[SERIES, Number], DYNAMIC, |_, v| fill(v, backward), "The series with what is missing set to the element behind.").optional_from(1).named_as_argument(),
-    ScalarFunction::new("series_fill_linear", &[SERIES, Number, FLAG, Number], DYNAMIC, fill_linear, "The series with what is missing set on the line between its neighbours.").optional_from(1).named_as_argument(),
-    ScalarFunction::new("series_fir", &[SERIES, SERIES, FLAG, FLAG], DYNAMIC, fir, "Each element as the weighted sum of those up to it.").optional_from(2).named_as_argument(),
-    ScalarFunction::new("series_iir", &[SERIES, SERIES, SERIES], DYNAMIC, iir, "The series through a recursive filter.").named_as_argument(),
-    ScalarFunction::new("series_outliers", &[SERIES, Is(Type::String), Number, Number, Number, super::Accepts::Integer], DYNAMIC, outliers, "How far each element lies outside of what is usual, 0 for within.").optional_from(1).named_as_argument(),
-    ScalarFunction::new("series_stats", &[SERIES, FLAG], Returns::Parts(STATS), stats, "Least and greatest with their places, mean, deviation, variance.").optional_from(1),
-    ScalarFunction::new("series_stats_dynamic", &[SERIES, FLAG], DYNAMIC, stats_dynamic, "As series_stats, in a bag.").optional_from(1),
-    ScalarFunction::new("series_fit_line", &[SERIES], Returns::Parts(LINE), |_, v| parts(fitted(v)), "The straight line that fits best."),
-    ScalarFunction::new("series_fit_line_dynamic", &[SERIES], DYNAMIC, |_, v| bag(LINE, fitted(v)), "As series_fit_line, in a bag."),
-    ScalarFunction::new("series_fit_2lines", &[SERIES], Returns::Parts(TWO_LINES), |_, v| parts(fitted_twice(v)), "The two straight lines that fit best, and where they part."),
-    ScalarFunction::new("series_fit_2lines_dynamic", &[SERIES], DYNAMIC, |_, v| bag(TWO_LINES, fitted_twice(v)), "As series_fit_2lines, in a bag."),
+    ScalarFunction::new(
+        "series_add",
+        &[SeriesOrNumber, SeriesOrNumber],
+        DYNAMIC,
+        |_, v| pairs(v, |a, b| Some(a + b)),
+        "The sums, element by element.",
+    )
+    .overloaded(),
+    ScalarFunction::new(
+        "series_subtract",
+        &[SeriesOrNumber, SeriesOrNumber],
+        DYNAMIC,
+        |_, v| pairs(v, |a, b| Some(a - b)),
+        "The differences, element by element.",
+    )
+    .overloaded(),
+    ScalarFunction::new(
+        "series_multiply",
+        &[SeriesOrNumber, SeriesOrNumber],
+        DYNAMIC,
+        |_, v| pairs(v, |a, b| Some(a * b)),
+        "The products, element by element.",
+    )
+    .overloaded(),
+    ScalarFunction::new(
+        "series_divide",
+        &[SeriesOrNumber, SeriesOrNumber],
+        DYNAMIC,
+        |_, v| pairs(v, |a, b| Some(a / b)),
+        "The quotients, element by element.",
+    )
+    .overloaded(),
+    ScalarFunction::new(
+        "series_pow",
+        &[SeriesOrNumber, SeriesOrNumber],
+        DYNAMIC,
+        |_, v| pairs(v, |a, b| Some(a.powf(b))),
+        "The powers, element by element.",
+    )
+    .overloaded(),
+    ScalarFunction::new(
+        "series_greater",
+        &[SeriesOrNumber, SeriesOrNumber],
+        DYNAMIC,
+        |_, v| tests(v, |a, b| a > b),
+        "Whether the first is greater, element by element.",
+    )
+    .overloaded(),
+    ScalarFunction::new(
+        "series_greater_equals",
+        &[SeriesOrNumber, SeriesOrNumber],
+        DYNAMIC,
+        |_, v| tests(v, |a, b| a >= b),
+        "Whether the first is not less, element by element.",
+    )
+    .overloaded(),
+    ScalarFunction::new(
+        "series_less",
+        &[SeriesOrNumber, SeriesOrNumber],
+        DYNAMIC,
+        |_, v| tests(v, |a, b| a < b),
+        "Whether the first is less, element by element.",
+    )
+    .overloaded(),
+    ScalarFunction::new(
+        "series_less_equals",
+        &[SeriesOrNumber, SeriesOrNumber],
+        DYNAMIC,
+        |_, v| tests(v, |a, b| a <= b),
+        "Whether the first is not greater, element by element.",
+    )
+    .overloaded(),
+    ScalarFunction::new(
+        "series_equals",
+        &[SeriesOrNumber, SeriesOrNumber],
+        DYNAMIC,
+        |_, v| tests(v, |a, b| a == b),
+        "Whether both are equal, element by element.",
+    )
+    .overloaded(),
+    ScalarFunction::new(
+        "series_not_equals",
+        &[SeriesOrNumber, SeriesOrNumber],
+        DYNAMIC,
+        |_, v| tests(v, |a, b| a != b),
+        "Whether both are unequal, element by element.",
+    )
+    .overloaded(),
+    ScalarFunction::new(
+        "series_abs",
+        &[SERIES],
+        DYNAMIC,
+        |_, v| each(v, f64::abs),
+        "The elements without their signs.",
+    ),
+    ScalarFunction::new(
+        "series_exp",
+        &[SERIES],
+        DYNAMIC,
+        |_, v| each(v, f64::exp),
+        "e to the power of each element.",
+    ),
+    ScalarFunction::new(
+        "series_log",
+        &[SERIES],
+        DYNAMIC,
+        |_, v| each(v, f64::ln),
+        "The natural logarithms.",
+    ),
+    ScalarFunction::new(
+        "series_sin",
+        &[SERIES],
+        DYNAMIC,
+        |_, v| each(v, f64::sin),
+        "The sines.",
+    ),
+    ScalarFunction::new(
+        "series_cos",
+        &[SERIES],
+        DYNAMIC,
+        |_, v| each(v, f64::cos),
+        "The cosines.",
+    ),
+    ScalarFunction::new(
+        "series_tan",
+        &[SERIES],
+        DYNAMIC,
+        |_, v| each(v, f64::tan),
+        "The tangents.",
+    ),
+    ScalarFunction::new(
+        "series_asin",
+        &[SERIES],
+        DYNAMIC,
+        |_, v| each(v, f64::asin),
+        "The arc sines.",
+    ),
+    ScalarFunction::new(
+        "series_acos",
+        &[SERIES],
+        DYNAMIC,
+        |_, v| each(v, f64::acos),
+        "The arc cosines.",
+    ),
+    ScalarFunction::new(
+        "series_atan",
+        &[SERIES],
+        DYNAMIC,
+        |_, v| each(v, f64::atan),
+        "The arc tangents.",
+    ),
+    ScalarFunction::new(
+        "series_sign",
+        &[SERIES],
+        DYNAMIC,
+        |_, v| each(v, |x| if x == 0.0 { 0.0 } else { x.signum() }),
+        "-1, 0 or 1 for each element.",
+    ),
+    ScalarFunction::new(
+        "series_floor",
+        &[SERIES],
+        DYNAMIC,
+        |_, v| each(v, f64::floor),
+        "The elements rounded down.",
+    ),
+    ScalarFunction::new(
+        "series_ceiling",
+        &[SERIES],
+        DYNAMIC,
+        |_, v| each(v, f64::ceil),
+        "The elements rounded up.",
+    ),
+    ScalarFunction::new(
+        "series_sum",
+        &[SERIES],
+        REAL,
+        |_, v| whole(v, |n| n.iter().sum()),
+        "The sum.",
+    ),
+    ScalarFunction::new(
+        "series_product",
+        &[SERIES],
+        REAL,
+        |_, v| whole(v, |n| n.iter().product()),
+        "The product.",
+    ),
+    ScalarFunction::new(
+        "series_magnitude",
+        &[SERIES],
+        REAL,
+        |_, v| whole(v, |n| dot(n, n).sqrt()),
+        "The root of the squares' sum.",
+    ),
+    ScalarFunction::new(
+        "series_dot_product",
+        &[SeriesOrNumber, SeriesOrNumber],
+        REAL,
+        |_, v| both(v, dot),
+        "The sum of the products, element by element.",
+    )
+    .overloaded(),
+    ScalarFunction::new(
+        "series_pearson_correlation",
+        &[SERIES, SERIES],
+        REAL,
+        |_, v| both(v, correlation),
+        "How far the series go together, from -1 to 1.",
+    ),
+    ScalarFunction::new(
+        "series_cosine_similarity",
+        &[SERIES, SERIES, Number, Number],
+        REAL,
+        |_, v| both(v, |a, b| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()),
+        "The cosine of the angle between the series as vectors.",
+    )
+    .optional_from(2),
+    ScalarFunction::new(
+        "series_fill_const",
+        &[SERIES, Number, Number],
+        DYNAMIC,
+        fill_const,
+        "The series with what is missing set to a constant, 0 unless said otherwise.",
+    )
+    .optional_from(1)
+    .named_as_argument(),
+    ScalarFunction::new(
+        "series_fill_forward",
+        &[SERIES, Number],
+        DYNAMIC,
+        |_, v| fill(v, forward),
+        "The series with what is missing set to the element before.",
+    )
+    .optional_from(1)
+    .named_as_argument(),
+    ScalarFunction::new(
+        "series_fill_backward",
+        &[SERIES, Number],
+        DYNAMIC,
+        |_, v| fill(v, backward),
+        "The series with what is missing set to the element behind.",
+    )
+    .optional_from(1)
+    .named_as_argument(),
+    ScalarFunction::new(
+        "series_fill_linear",
+        &[SERIES, Number, FLAG, Number],
+        DYNAMIC,
+        fill_linear,
+        "The series with what is missing set on the line between its neighbours.",
+    )
+    .optional_from(1)
+    .named_as_argument(),
+    ScalarFunction::new(
+        "series_fir",
+        &[SERIES, SERIES, FLAG, FLAG],
+        DYNAMIC,
+        fir,
+        "Each element as the weighted sum of those up to it.",
+    )
+    .optional_from(2)
+    .named_as_argument(),
+    ScalarFunction::new(
+        "series_iir",
+        &[SERIES, SERIES, SERIES],
+        DYNAMIC,
+        iir,
+        "The series through a recursive filter.",
+    )
+    .named_as_argument(),
+    ScalarFunction::new(
+        "series_outliers",
+        &[
+            SERIES,
+            Is(Type::String),
+            Number,
+            Number,
+            Number,
+            super::Accepts::Integer,
+        ],
+        DYNAMIC,
+        outliers,
+        "How far each element lies outside of what is usual, 0 for within.",
+    )
+    .optional_from(1)
+    .named_as_argument(),
+    ScalarFunction::new(
+        "series_stats",
+        &[SERIES, FLAG],
+        Returns::Parts(STATS),
+        stats,
+        "Least and greatest with their places, mean, deviation, variance.",
+    )
+    .optional_from(1),
+    ScalarFunction::new(
+        "series_stats_dynamic",
+        &[SERIES, FLAG],
+        DYNAMIC,
+        stats_dynamic,
+        "As series_stats, in a bag.",
+    )
+    .optional_from(1),
+    ScalarFunction::new(
+        "series_fit_line",
+        &[SERIES],
+        Returns::Parts(LINE),
+        |_, v| parts(fitted(v)),
+        "The straight line that fits best.",
+    ),
+    ScalarFunction::new(
+        "series_fit_line_dynamic",
+        &[SERIES],
+        DYNAMIC,
+        |_, v| bag(LINE, fitted(v)),
+        "As series_fit_line, in a bag.",
+    ),
+    ScalarFunction::new(
+        "series_fit_2lines",
+        &[SERIES],
+        Returns::Parts(TWO_LINES),
+        |_, v| parts(fitted_twice(v)),
+        "The two straight lines that fit best, and where they part.",
+    ),
+    ScalarFunction::new(
+        "series_fit_2lines_dynamic",
+        &[SERIES],
+        DYNAMIC,
+        |_, v| bag(TWO_LINES, fitted_twice(v)),
+        "As series_fit_2lines, in a bag.",
+    ),
 ];
 
 const STATS: &[(&str, Type)] = &[
@@ -129,7 +416,11 @@ fn beside(values: &[&Value]) -> Option<Vec<(Option<f64>, Option<f64>)>> {
         (Some(left), Some(right)) => {
             let longest = left.len().max(right.len());
             let at = |side: &[Option<f64>], at: usize| side.get(at).copied().flatten();
-            Some((0..longest).map(|one| (at(&left, one), at(&right, one))).collect())
+            Some(
+                (0..longest)
+                    .map(|one| (at(&left, one), at(&right, one)))
+                    .collect(),
+            )
         }
         (Some(left), None) => {
             let right = as_real(values[1]);
@@ -164,8 +455,12 @@ fn whole(values: &[&Value], apply: fn(&[f64]) -> f64) -> Value {
 }
 
 fn both(values: &[&Value], apply: fn(&[f64], &[f64]) -> f64) -> Value {
-    let pairs: Option<Vec<(f64, f64)>> = beside(values)
-        .and_then(|pairs| pairs.into_iter().map(|(left, right)| Some((left?, right?))).collect());
+    let pairs: Option<Vec<(f64, f64)>> = beside(values).and_then(|pairs| {
+        pairs
+            .into_iter()
+            .map(|(left, right)| Some((left?, right?)))
+            .collect()
+    });
     pairs.map_or(Value::Null, |pairs| {
         let (left, right): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
         Value::Real(apply(&left, &right))
@@ -173,7 +468,10 @@ fn both(values: &[&Value], apply: fn(&[f64], &[f64]) -> f64) -> Value {
 }
 
 fn dot(left: &[f64], right: &[f64]) -> f64 {
-    left.iter().zip(right).map(|(left, right)| left * right).sum()
+    left.iter()
+        .zip(right)
+        .map(|(left, right)| left * right)
+        .sum()
 }
 
 fn mean(elements: &[f64]) -> f64 {
@@ -234,7 +532,10 @@ fn fill_linear(_: &Context, values: &[&Value]) -> Value {
         return Value::Null;
     };
     let edges = values.get(2) != Some(&&Value::Bool(false));
-    let known: Vec<(usize, f64)> = (0..).zip(&elements).filter_map(|(at, one)| Some((at, (*one)?))).collect();
+    let known: Vec<(usize, f64)> = (0..)
+        .zip(&elements)
+        .filter_map(|(at, one)| Some((at, (*one)?)))
+        .collect();
     if known.is_empty() {
         let constant = values.get(3).map_or(Some(0.0), |value| as_real(value));
         return series(elements.iter().map(|_| constant));
@@ -268,7 +569,11 @@ fn fir(_: &Context, values: &[&Value]) -> Value {
         return Value::Null;
     }
     let all: f64 = filter.iter().sum();
-    let scale = if flag(2, true) && all != 0.0 { all } else { 1.0 };
+    let scale = if flag(2, true) && all != 0.0 {
+        all
+    } else {
+        1.0
+    };
     let shift = if flag(3, false) { filter.len() / 2 } else { 0 };
     let filtered = (0..elements.len()).map(|at| {
         let sum: f64 = filter
@@ -276,7 +581,11 @@ fn fir(_: &Context, values: &[&Value]) -> Value {
             .enumerate()
             .map(|(back, weight)| {
                 let from = (at + shift).checked_sub(back);
-                weight * from.and_then(|from| elements.get(from)).copied().unwrap_or(0.0)
+                weight
+                    * from
+                        .and_then(|from| elements.get(from))
+                        .copied()
+                        .unwrap_or(0.0)
             })
             .sum();
         Some(sum / scale)
@@ -328,9 +637,15 @@ fn outliers(_: &Context, values: &[&Value]) -> Value {
     let tukey = matches!(values.get(1), Some(Value::String(kind)) if &**kind == "tukey");
     let (low, high) = if tukey { (0.25, 0.75) } else { (0.1, 0.9) };
     let given = |at: usize, default: f64| {
-        values.get(at).and_then(|value| as_real(value)).map_or(default, |one| one / 100.0)
+        values
+            .get(at)
+            .and_then(|value| as_real(value))
+            .map_or(default, |one| one / 100.0)
     };
-    let (low, high) = (given(3, low).clamp(0.0, 1.0), given(4, high).clamp(0.0, 1.0));
+    let (low, high) = (
+        given(3, low).clamp(0.0, 1.0),
+        given(4, high).clamp(0.0, 1.0),
+    );
     let mut ordered = elements.clone();
     ordered.sort_by(f64::total_cmp);
     let (low, high) = (quantile(&ordered, low), quantile(&ordered, high));
@@ -377,7 +692,10 @@ fn described(values: &[&Value]) -> Option<Vec<Json>> {
     let extreme = |better: fn(f64, f64) -> bool| {
         let first = (0, elements[0]);
         let all = elements.iter().copied().enumerate();
-        all.fold(first, |best, one| if better(one.1, best.1) { one } else { best })
+        all.fold(
+            first,
+            |best, one| if better(one.1, best.1) { one } else { best },
+        )
     };
     let (least_at, least) = extreme(|one, best| one < best);
     let (most_at, most) = extreme(|one, best| one > best);
@@ -438,11 +756,17 @@ impl Line {
 
     /// How much of the variance the line explains.
     fn rsquare(&self) -> f64 {
-        if self.variance == 0.0 { 0.0 } else { 1.0 - self.rest / self.variance }
+        if self.variance == 0.0 {
+            0.0
+        } else {
+            1.0 - self.rest / self.variance
+        }
     }
 
     fn points(&self, count: usize) -> Vec<f64> {
-        (0..count).map(|at| self.interception + self.slope * at as f64).collect()
+        (0..count)
+            .map(|at| self.interception + self.slope * at as f64)
+            .collect()
     }
 }
 
@@ -479,11 +803,22 @@ fn fitted_twice(values: &[&Value]) -> Option<Vec<Json>> {
         })?;
     let mut points = left.points(split);
     points.extend(right.points(elements.len() - split));
-    let rest: Vec<f64> = elements.iter().zip(&points).map(|(one, on)| one - on).collect();
+    let rest: Vec<f64> = elements
+        .iter()
+        .zip(&points)
+        .map(|(one, on)| one - on)
+        .collect();
     let all = variance(&elements);
     let rest = variance(&rest);
     let side = |line: &Line| {
-        [line.rsquare(), line.slope, line.interception, line.variance, line.rest].map(json)
+        [
+            line.rsquare(),
+            line.slope,
+            line.interception,
+            line.variance,
+            line.rest,
+        ]
+        .map(json)
     };
     let mut found = vec![
         json(if all == 0.0 { 0.0 } else { 1.0 - rest / all }),

@@ -55,7 +55,9 @@ fn log_gamma(x: f64) -> f64 {
     }
     let x = x - 1.0;
     let (first, rest) = (LANCZOS[0], &LANCZOS[1..]);
-    let sum = (1..).zip(rest).fold(first, |sum, (at, one)| sum + one / (x + f64::from(at)));
+    let sum = (1..)
+        .zip(rest)
+        .fold(first, |sum, (at, one)| sum + one / (x + f64::from(at)));
     let t = x + 7.5;
     0.5 * (2.0 * std::f64::consts::PI).ln() + (x + 0.5) * t.ln() - t + sum.ln()
 }

@@ -15,16 +15,80 @@ const BOOL: Returns = Returns::Is(Type::Bool);
 const ARRAY: super::Accepts = Is(Type::Dynamic);
 
 pub const ROWS: &[ScalarFunction] = &[
-    ScalarFunction::new("translate", &[Text, Text, Text], STRING, translate, "The third text with each character of the first replaced by that of the second."),
-    ScalarFunction::new("indexof_regex", &[AnyText, AnyText, Integer, Integer, Integer], LONG, indexof_regex, "Where the pattern first matches, or -1.").optional_from(2).constant_at(&[1]),
-    ScalarFunction::new("replace_strings", &[Text, ARRAY, ARRAY], STRING, replace_strings, "The text with each of the second's texts replaced by the third's."),
-    ScalarFunction::new("has_any_index", &[TextOrDynamic, ARRAY], LONG, has_any_index, "The position of the first of the terms that the text has, or -1."),
-    ScalarFunction::new("isascii", &[Any], BOOL, |_, v| Value::Bool(format_value(v[0]).is_ascii()), "Whether all characters are ASCII."),
-    ScalarFunction::new("isutf8", &[Any], BOOL, |_, _| Value::Bool(true), "Whether the text is UTF-8: always."),
-    ScalarFunction::new("unicode_codepoints_from_string", &[Any], Returns::Is(Type::Dynamic), codepoints, "The numbers of the characters."),
-    ScalarFunction::new("unicode_codepoints_to_string", &[Any], STRING, from_codepoints, "The text of characters with these numbers.").repeating(1),
-    ScalarFunction::new("parse_version", &[Text], Returns::Is(Type::Decimal), parse_version, "A version as a number that compares as versions do."),
-    ScalarFunction::new("estimate_data_size", &[Any], LONG, |_, v| Value::Long(v.iter().map(|value| format_value(value).len() as i64).sum()), "About how many bytes the values take.").repeating(1),
+    ScalarFunction::new(
+        "translate",
+        &[Text, Text, Text],
+        STRING,
+        translate,
+        "The third text with each character of the first replaced by that of the second.",
+    ),
+    ScalarFunction::new(
+        "indexof_regex",
+        &[AnyText, AnyText, Integer, Integer, Integer],
+        LONG,
+        indexof_regex,
+        "Where the pattern first matches, or -1.",
+    )
+    .optional_from(2)
+    .constant_at(&[1]),
+    ScalarFunction::new(
+        "replace_strings",
+        &[Text, ARRAY, ARRAY],
+        STRING,
+        replace_strings,
+        "The text with each of the second's texts replaced by the third's.",
+    ),
+    ScalarFunction::new(
+        "has_any_index",
+        &[TextOrDynamic, ARRAY],
+        LONG,
+        has_any_index,
+        "The position of the first of the terms that the text has, or -1.",
+    ),
+    ScalarFunction::new(
+        "isascii",
+        &[Any],
+        BOOL,
+        |_, v| Value::Bool(format_value(v[0]).is_ascii()),
+        "Whether all characters are ASCII.",
+    ),
+    ScalarFunction::new(
+        "isutf8",
+        &[Any],
+        BOOL,
+        |_, _| Value::Bool(true),
+        "Whether the text is UTF-8: always.",
+    ),
+    ScalarFunction::new(
+        "unicode_codepoints_from_string",
+        &[Any],
+        Returns::Is(Type::Dynamic),
+        codepoints,
+        "The numbers of the characters.",
+    ),
+    ScalarFunction::new(
+        "unicode_codepoints_to_string",
+        &[Any],
+        STRING,
+        from_codepoints,
+        "The text of characters with these numbers.",
+    )
+    .repeating(1),
+    ScalarFunction::new(
+        "parse_version",
+        &[Text],
+        Returns::Is(Type::Decimal),
+        parse_version,
+        "A version as a number that compares as versions do.",
+    ),
+    ScalarFunction::new(
+        "estimate_data_size",
+        &[Any],
+        LONG,
+        |_, v| Value::Long(v.iter().map(|value| format_value(value).len() as i64).sum()),
+        "About how many bytes the values take.",
+    )
+    .repeating(1),
 ];
 
 fn text(value: &Value) -> Arc<str> {
@@ -49,13 +113,24 @@ fn indexof_regex(context: &Context, values: &[&Value]) -> Value {
     let text = text(values[0]);
     let pattern = format_value(values[1]);
     let number = |at: usize, default: i64| {
-        values.get(at).and_then(|value| as_long(value)).unwrap_or(default)
+        values
+            .get(at)
+            .and_then(|value| as_long(value))
+            .unwrap_or(default)
     };
     let len = text.chars().count() as i64;
     let start = number(2, 0);
-    let start = if start < 0 { start.saturating_add(len).max(0) } else { start };
+    let start = if start < 0 {
+        start.saturating_add(len).max(0)
+    } else {
+        start
+    };
     let length = number(3, -1);
-    let end = if length < 0 { len } else { start.saturating_add(length).min(len) };
+    let end = if length < 0 {
+        len
+    } else {
+        start.saturating_add(length).min(len)
+    };
     let occurrence = usize::try_from(number(4, 1)).unwrap_or(1).max(1);
     context.with_regex(&pattern, |regex| {
         let found = regex
@@ -111,7 +186,9 @@ fn from_codepoints(_: &Context, values: &[&Value]) -> Value {
     let mut made = String::new();
     for value in values {
         match array(value) {
-            Some(elements) => made.extend(elements.iter().filter_map(|one| character(one.as_i64()?))),
+            Some(elements) => {
+                made.extend(elements.iter().filter_map(|one| character(one.as_i64()?)))
+            }
             None => made.extend(as_long(value).and_then(character)),
         }
     }
@@ -136,7 +213,9 @@ fn parse_version(_: &Context, values: &[&Value]) -> Value {
             },
             None => 0,
         };
-        let scaled = number.checked_mul(scale).and_then(|number| number.checked_add(part.into()));
+        let scaled = number
+            .checked_mul(scale)
+            .and_then(|number| number.checked_add(part.into()));
         match scaled {
             Some(scaled) => number = scaled,
             // More than this engine's decimals hold.

@@ -217,7 +217,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .optional_from(3),
     ScalarFunction::new(
         "make_timespan",
-        &[Integer, Integer, Integer, Integer],
+        &[Integer, Integer, Number, Number],
         TIMESPAN,
         make_timespan,
         "The length of [days,] hours, minutes[, seconds].",

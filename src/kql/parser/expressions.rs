@@ -145,58 +145,58 @@ impl Parser<'_> {
         };
         let operator_span = operator_span.start..self.previous_end();
         match comparison {
-                Comparison::Binary(operator) => {
-                    let right = self.sum()?;
-                    let height = left.height.max(right.height);
-                    self.node(
-                        ExpressionNode::Binary {
-                            operator,
-                            operator_span,
-                            left: Box::new(left),
-                            right: Box::new(right),
-                        },
-                        start,
-                        height,
-                    )
-                }
-                Comparison::List(operator) => {
-                    self.expect(TokenKind::OpenParenthesis)?;
-                    let list = self.list_until(TokenKind::CloseParenthesis, |parser| {
-                        parser.nested(Self::pipeline)
-                    })?;
-                    let height = list
-                        .iter()
-                        .map(|one| one.height)
-                        .fold(left.height, usize::max);
-                    self.node(
-                        ExpressionNode::List {
-                            operator,
-                            value: Box::new(left),
-                            list,
-                        },
-                        start,
-                        height,
-                    )
-                }
-                Comparison::Between { negated } => {
-                    self.expect(TokenKind::OpenParenthesis)?;
-                    let low = self.expression()?;
-                    self.expect(TokenKind::DotDot)?;
-                    let high = self.expression()?;
-                    self.expect(TokenKind::CloseParenthesis)?;
-                    let height = left.height.max(low.height).max(high.height);
-                    self.node(
-                        ExpressionNode::Between {
-                            negated,
-                            operator_span,
-                            value: Box::new(left),
-                            low: Box::new(low),
-                            high: Box::new(high),
-                        },
-                        start,
-                        height,
-                    )
-                }
+            Comparison::Binary(operator) => {
+                let right = self.sum()?;
+                let height = left.height.max(right.height);
+                self.node(
+                    ExpressionNode::Binary {
+                        operator,
+                        operator_span,
+                        left: Box::new(left),
+                        right: Box::new(right),
+                    },
+                    start,
+                    height,
+                )
+            }
+            Comparison::List(operator) => {
+                self.expect(TokenKind::OpenParenthesis)?;
+                let list = self.list_until(TokenKind::CloseParenthesis, |parser| {
+                    parser.nested(Self::pipeline)
+                })?;
+                let height = list
+                    .iter()
+                    .map(|one| one.height)
+                    .fold(left.height, usize::max);
+                self.node(
+                    ExpressionNode::List {
+                        operator,
+                        value: Box::new(left),
+                        list,
+                    },
+                    start,
+                    height,
+                )
+            }
+            Comparison::Between { negated } => {
+                self.expect(TokenKind::OpenParenthesis)?;
+                let low = self.expression()?;
+                self.expect(TokenKind::DotDot)?;
+                let high = self.expression()?;
+                self.expect(TokenKind::CloseParenthesis)?;
+                let height = left.height.max(low.height).max(high.height);
+                self.node(
+                    ExpressionNode::Between {
+                        negated,
+                        operator_span,
+                        value: Box::new(left),
+                        low: Box::new(low),
+                        high: Box::new(high),
+                    },
+                    start,
+                    height,
+                )
+            }
         }
     }
 

@@ -275,5 +275,4 @@ impl Parser<'_> {
         };
         Ok((pattern, order))
     }
-
 }

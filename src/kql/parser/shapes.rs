@@ -13,16 +13,12 @@ use crate::kql::value::Type;
 impl Parser<'_> {
     pub(super) fn expansion(&mut self) -> Parsed<Expansion> {
         let mut index = None;
+        let mut pairs = false;
         for (name, value) in self.mv_parameters()? {
             match &*name.text {
                 "with_itemindex" => index = Some(value),
                 "bagexpansion" | "kind" if &*value.text == "bag" => {}
-                "bagexpansion" | "kind" => {
-                    return Err(crate::kql::QueryError::Unsupported {
-                        what: format!("mv-expand with {}={}", name.text, value.text),
-                        span: name.span,
-                    });
-                }
+                "bagexpansion" | "kind" if &*value.text == "array" => pairs = true,
                 _ => return Err(self.error_at(name.span)),
             }
         }
@@ -43,6 +39,7 @@ impl Parser<'_> {
             None
         };
         Ok(Expansion {
+            pairs,
             index,
             columns,
             limit,

@@ -53,8 +53,7 @@ impl Parser<'_> {
                 self.skip_operator();
                 Source::ExternalData(name, columns)
             }
-            "evaluate" if self.begins_source() =>
-            {
+            "evaluate" if self.begins_source() => {
                 let name = self.name()?;
                 self.skip_operator();
                 Source::Unsupported(name)
@@ -169,7 +168,6 @@ impl Parser<'_> {
             on,
         })
     }
-
 
     /// A table's name or a function's call, as it stands behind `union` and `join`.
     fn path_only(&mut self) -> Parsed<Expression> {
