@@ -305,7 +305,7 @@ pub enum OperatorNode {
     Serialize(Vec<NamedExpression>),
     As(Name),
     /// How to draw it: no part of the answer.
-    Render,
+    Render(Name),
     Invoke(Expression),
     Unsupported,
 }

@@ -315,9 +315,6 @@ impl Binder<'_> {
         if let [one] = list
             && self.is_tabular(one)
         {
-            if operator.test != ListTest::In {
-                return self.unsupported("has_any or has_all over a query", &one.span);
-            }
             let relation = self.table(one, scope.operator)?;
             let index = self.subqueries.len();
             self.subqueries.push(relation);

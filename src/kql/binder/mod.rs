@@ -76,6 +76,7 @@ pub fn bind(schema: &Schema, text: &str, script: &Script, setting: Setting<'_>) 
         relations: 0,
         slots: 0,
         applying: 0,
+        written_cells: 0,
         subqueries: Vec::new(),
         shared: Vec::new(),
         max_rows: None,
@@ -112,6 +113,8 @@ struct Binder<'a> {
     /// Slots of applied rows so far, and how many of their bodies are being bound.
     slots: usize,
     applying: usize,
+    /// Cells that plugins have made so far.
+    written_cells: usize,
     subqueries: Vec<Relation>,
     shared: Vec<Relation>,
     max_rows: Option<usize>,

@@ -90,7 +90,16 @@ impl Binder<'_> {
                     .push((alias.text.clone(), Binding::Table(input.clone())));
                 Ok(input)
             }
-            OperatorNode::Render => Ok(input),
+            OperatorNode::Render(chart) => {
+                if CHARTS.contains(&&*chart.text) {
+                    return Ok(input);
+                }
+                Err(self.wrong(
+                    "SEM0021",
+                    chart.span.clone(),
+                    format!("'render' operator: there is no chart '{}'", chart.text),
+                ))
+            }
             OperatorNode::Invoke(call) => self.invoke(input, call),
             OperatorNode::Unsupported => {
                 self.unsupported(format!("the operator '{name}'"), &operator.name.span)
@@ -390,6 +399,9 @@ impl Binder<'_> {
             ));
         };
         if self.lookup(&name.text).is_none() {
+            if self.unknown_table == super::UnknownTable::Wrong {
+                return Err(self.unknown_function(name));
+            }
             return self.unsupported(format!("invoke of {}()", name.text), &name.span);
         }
         // A name that no query can write.
@@ -442,6 +454,31 @@ pub(super) fn explicit_name(value: &NamedExpression) -> Option<Arc<str>> {
         _ => None,
     }
 }
+
+/// How `render` draws.
+const CHARTS: [&str; 21] = [
+    "3Dchart",
+    "anomalychart",
+    "areachart",
+    "barchart",
+    "card",
+    "columnchart",
+    "graph",
+    "ladderchart",
+    "linechart",
+    "list",
+    "piechart",
+    "pivotchart",
+    "plotly",
+    "sankey",
+    "scatterchart",
+    "stackedareachart",
+    "table",
+    "timechart",
+    "timeline",
+    "timepivot",
+    "treemap",
+];
 
 /// What `getschema` calls the type of the runtime.
 fn runtime_type(kind: Type) -> &'static str {

@@ -10,6 +10,7 @@ use super::operators::pass;
 use super::sources::shown;
 use super::{Binder, Bound, Scope};
 use crate::kql::batch::{Column, ColumnBuilder};
+use crate::kql::eval::MAX_CELLS;
 use crate::kql::functions::{convert_to, json};
 use crate::kql::order::Key;
 use crate::kql::plan::{Expr, Node, Plan, PlanColumn, Relation, Visibility};
@@ -101,6 +102,13 @@ impl Binder<'_> {
 
     /// Rows written out with these columns.
     fn written(&mut self, columns: Vec<(PlanColumn, Column)>, rows: usize) -> Bound<Relation> {
+        let cells = rows.saturating_mul(columns.len());
+        self.written_cells = self.written_cells.saturating_add(cells);
+        if self.written_cells > MAX_CELLS {
+            return Err(crate::kql::QueryError::Limit(format!(
+                "the query's plugins make more than {MAX_CELLS} cells"
+            )));
+        }
         let (columns, data): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
         let node = Node::Rows {
             columns: data,
@@ -334,7 +342,7 @@ impl Binder<'_> {
                     continue;
                 }
                 cells += 1;
-                if cells > crate::kql::eval::MAX_CELLS / 3 {
+                if cells > MAX_CELLS / 3 {
                     return self.unsupported("narrow() of so many rows", span);
                 }
                 builders[0].push(Value::Long(row as i64));

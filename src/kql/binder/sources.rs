@@ -133,6 +133,7 @@ impl Binder<'_> {
                 let node = Node::Shared(self.shared.len() - 1);
                 self.relation(node, columns, 0)
             }
+            ("totable", [argument]) => self.table(&argument.value, consumer),
             ("table", [argument, ..]) => {
                 let table = self.expression(Scope::of(&[], consumer), &argument.value)?;
                 match table.as_constant() {
@@ -143,7 +144,7 @@ impl Binder<'_> {
                     _ => Err(self.not_a_table(&argument.value.span, consumer)),
                 }
             }
-            ("materialize" | "table", _) => Err(self.wrong(
+            ("materialize" | "table" | "totable", _) => Err(self.wrong(
                 "SEM0219",
                 span.clone(),
                 format!(

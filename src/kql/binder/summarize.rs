@@ -422,8 +422,9 @@ fn result_type(call: &AggregateCall) -> Type {
 /// The names that come of an aggregate of several columns beside those of its arguments.
 fn name_extremes(aggregate: &Aggregate, called: &str, suggestions: &mut [String]) {
     if aggregate.shape == Shape::AnyRow {
+        let several = suggestions.len() > 1;
         for (at, suggestion) in suggestions.iter_mut().enumerate() {
-            if suggestion.is_empty() {
+            if suggestion.is_empty() && (several || aggregate.name != "any") {
                 *suggestion = format!("any_arg{at}");
             } else if aggregate.name == "any" {
                 suggestion.insert_str(0, "any_");
@@ -437,8 +438,10 @@ fn name_extremes(aggregate: &Aggregate, called: &str, suggestions: &mut [String]
     let Some((first, rest)) = suggestions.split_first_mut() else {
         return;
     };
-    if old {
-        for other in rest {
+    for (at, other) in (1..).zip(rest) {
+        if other.is_empty() {
+            *other = format!("{extreme}_{first}_arg{at}");
+        } else if old {
             *other = format!("{extreme}_{first}_{other}");
         }
     }

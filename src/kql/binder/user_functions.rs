@@ -186,7 +186,8 @@ impl Binder<'_> {
 }
 
 /// Functions that give tables.
-const TABULAR: [&str; 12] = [
+const TABULAR: [&str; 13] = [
+    "totable",
     "materialize",
     "table",
     "workspace",

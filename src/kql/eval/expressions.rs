@@ -9,7 +9,7 @@ use crate::kql::functions::Context;
 use crate::kql::operators;
 use crate::kql::order::Key;
 use crate::kql::plan::{Expr, ExprNode, Function};
-use crate::kql::syntax::ListOperator;
+use crate::kql::syntax::{ListOperator, ListTest};
 use crate::kql::text::format_value;
 use crate::kql::value::{Type, Value};
 
@@ -56,12 +56,17 @@ fn case(values: &[&Value]) -> Value {
 }
 
 fn is_member(answer: &Answer, operator: ListOperator, value: &Value) -> Value {
-    let found = if operator.case_sensitive {
-        answer.members.contains(&Key(vec![value.clone()]))
-    } else {
-        answer
+    let found = match operator.test {
+        ListTest::In if operator.case_sensitive => {
+            answer.members.contains(&Key(vec![value.clone()]))
+        }
+        ListTest::In => answer
             .lower_case
-            .contains(format_value(value).to_lowercase().as_str())
+            .contains(format_value(value).to_lowercase().as_str()),
+        ListTest::HasAny | ListTest::HasAll => {
+            let members: Vec<&Value> = answer.members.iter().flat_map(|key| &key.0).collect();
+            return operators::list(operator, value, &members);
+        }
     };
     Value::Bool(found != operator.negated)
 }

@@ -89,9 +89,9 @@ impl Parser<'_> {
                 OperatorNode::As(self.name()?)
             }
             "render" => {
-                self.name()?;
+                let chart = self.name()?;
                 self.skip_operator();
-                OperatorNode::Render
+                OperatorNode::Render(chart)
             }
             "invoke" => OperatorNode::Invoke(self.expression()?),
             other if names::OPERATORS.contains(&other) => {
