@@ -8,12 +8,14 @@ mod arrays;
 mod bags;
 mod convert;
 mod encoding;
+mod formats;
 mod geo;
 mod ipv6;
 pub mod json;
 mod logic;
 mod math;
 mod network;
+mod patterns;
 mod series;
 mod special_math;
 mod strings;
@@ -367,12 +369,14 @@ pub fn scalar_functions() -> impl Iterator<Item = &'static ScalarFunction> {
         bags::ROWS,
         convert::ROWS,
         encoding::ROWS,
+        formats::ROWS,
         geo::ROWS,
         ipv6::ROWS,
         json::ROWS,
         logic::ROWS,
         math::ROWS,
         network::ROWS,
+        patterns::ROWS,
         series::ROWS,
         special_math::ROWS,
         strings::ROWS,
