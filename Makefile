@@ -19,7 +19,7 @@ unit:
 programs:
 	tests/programs/install.sh
 	cargo build --release --locked
-	VMINSIGHTS_EXPORTER=$(RELEASE) cargo test --locked --features programs --test end_to_end --test packs_judged -- --nocapture
+	VMINSIGHTS_EXPORTER=$(RELEASE) cargo test --locked --features programs --test end_to_end --test packs_judged --test kql -- --nocapture
 
 # The rules, Alertmanager's configuration and mail, and the whole way of a page.
 paging:

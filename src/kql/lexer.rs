@@ -161,7 +161,9 @@ impl Lexer<'_> {
             }
             self.bump();
             if c == '\\' && !verbatim {
-                self.bump();
+                if !self.escape() {
+                    return TokenKind::Bad;
+                }
             } else if Some(c) == quote {
                 if verbatim && self.peek() == quote {
                     self.bump();
@@ -171,6 +173,25 @@ impl Lexer<'_> {
             }
         }
         TokenKind::Bad
+    }
+
+    /// Passes over what stands behind a backslash; `false` if that is no escape of KQL.
+    fn escape(&mut self) -> bool {
+        let digits = match self.peek() {
+            Some('\\' | '"' | '\'' | 'n' | 'r' | 't' | '0' | 'a' | 'b' | 'f' | 'v') => 0,
+            Some('x') => 2,
+            Some('u') => 4,
+            Some('U') => 8,
+            _ => return false,
+        };
+        self.bump();
+        for _ in 0..digits {
+            if !self.peek().is_some_and(|c| c.is_ascii_hexdigit()) {
+                return false;
+            }
+            self.bump();
+        }
+        true
     }
 
     fn word(&mut self) -> TokenKind {
@@ -223,7 +244,7 @@ impl Lexer<'_> {
             let digits = &self.text[start + 2..self.at];
             return match u64::from_str_radix(digits, 16) {
                 Ok(_) => TokenKind::Long,
-                Err(_) => TokenKind::Bad,
+                Err(_) => TokenKind::Identifier,
             };
         }
         let digit = |c: char| c.is_ascii_digit();
@@ -257,6 +278,8 @@ impl Lexer<'_> {
         }
         match text::timespan_unit(unit) {
             Some(_) if unit_start == number_end => TokenKind::TimeSpan,
+            // A name may begin with digits.
+            _ if kind == TokenKind::Long => TokenKind::Identifier,
             _ => TokenKind::Bad,
         }
     }
@@ -360,8 +383,9 @@ mod tests {
             ("..", DotDot),
             ("“", Bad),
             ("\"open", Bad),
-            ("1hour30", Bad),
-            ("0xg", Bad),
+            ("1hour30", Identifier),
+            ("1.5x", Bad),
+            ("0xg", Identifier),
             ("datetime(", Bad),
             ("&", Bad),
             ("–", Bad),
@@ -374,6 +398,7 @@ mod tests {
             kinds("1..5 // to the end\n!in~"),
             [Long, DotDot, Long, Bang, Identifier, Tilde, End]
         );
+        assert_eq!(kinds(r#""a\q""#)[0], Bad);
         assert_eq!(kinds("datetime == 1"), [Identifier, EqualEqual, Long, End]);
     }
 

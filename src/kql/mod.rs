@@ -23,7 +23,7 @@ mod value;
 
 use std::sync::Arc;
 
-use binder::UnknownTable;
+use binder::{Setting, UnknownTable};
 
 pub use batch::{Batch, BatchBuilder, Column, ColumnBuilder, RowError};
 pub use functions::documentation as function_list;
@@ -42,13 +42,13 @@ pub fn run(
 ) -> Result<QueryResult, QueryError> {
     stack::with_room(|| {
         let script = parser::parse(text)?;
-        let plan = binder::bind(
-            database.schema(),
-            text,
-            &script,
-            options.now,
-            UnknownTable::Wrong,
-        )?;
+        let rows = |plan: plan::Plan| eval::rows(database, &plan.pruned(), options);
+        let setting = Setting {
+            now: options.now,
+            unknown_table: UnknownTable::Wrong,
+            rows: Some(&rows),
+        };
+        let plan = binder::bind(database.schema(), text, &script, setting)?;
         eval::run(database, &plan.pruned(), options)
     })
 }
@@ -59,7 +59,12 @@ pub fn analyze(schema: &Schema, text: &str) -> Analysis {
     let now = DateTime::from_unix_seconds(1_700_000_000);
     let columns = stack::with_room(|| {
         let script = parser::parse(text)?;
-        let plan = binder::bind(schema, text, &script, now, UnknownTable::NotKnown)?;
+        let setting = Setting {
+            now,
+            unknown_table: UnknownTable::NotKnown,
+            rows: None,
+        };
+        let plan = binder::bind(schema, text, &script, setting)?;
         Ok(plan.result_columns())
     });
     match columns {

@@ -2,12 +2,8 @@
 
 /// Tabular operators that are read over and not run.
 pub const OPERATORS: &[&str] = &[
-    "assert-schema",
-    "consume",
-    "evaluate",
     "execute-and-cache",
     "facet",
-    "find",
     "fork",
     "graph-mark-components",
     "graph-match",
@@ -17,21 +13,11 @@ pub const OPERATORS: &[&str] = &[
     "graph-where-nodes",
     "macro-expand",
     "make-graph",
-    "make-series",
-    "mv-apply",
-    "parse-kv",
-    "parse-where",
-    "partition",
     "partitionby",
     "project-by-names",
     "project-smart",
     "reduce",
-    "sample",
-    "sample-distinct",
     "scan",
-    "search",
-    "top-hitters",
-    "top-nested",
 ];
 
 /// Functions, scalar and tabular.

@@ -49,6 +49,10 @@ pub fn binary(operator: BinaryOperator, left: Type, right: Type) -> Option<(Type
         BinaryOperator::Divide => Function::Kernel(divide),
         BinaryOperator::Modulo => Function::Kernel(modulo),
         BinaryOperator::Text(operator) => {
+            let textual = |kind| matches!(kind, Type::String | Type::Dynamic);
+            if !(textual(left) && textual(right)) {
+                return None;
+            }
             return Some((Type::Bool, Function::Kernel(text_kernel(operator))));
         }
         comparison => Function::Compare(comparison),
@@ -68,7 +72,12 @@ pub fn binary(operator: BinaryOperator, left: Type, right: Type) -> Option<(Type
 pub fn ordered(left: Type, right: Type) -> bool {
     match (left, right) {
         (Type::String | Type::Guid, _) | (_, Type::String | Type::Guid) => false,
-        (Type::Dynamic, _) | (_, Type::Dynamic) => true,
+        (Type::Dynamic, other) | (other, Type::Dynamic) => {
+            other.is_numeric() || other == Type::Dynamic
+        }
+        (Type::Bool, other) | (other, Type::Bool) if other != Type::Bool => {
+            other.is_numeric() && other != Type::Decimal
+        }
         (left, right) => left == right || left.is_numeric() && right.is_numeric(),
     }
 }
@@ -77,9 +86,12 @@ fn arithmetic_type(operator: BinaryOperator, left: Type, right: Type) -> Option<
     use BinaryOperator::{Add, Divide, Modulo, Multiply, Subtract};
     if left == Type::Dynamic || right == Type::Dynamic {
         let other = if left == Type::Dynamic { right } else { left };
-        return match other {
-            Type::Int => Some(Type::Long),
-            Type::Long | Type::Real | Type::Decimal | Type::TimeSpan | Type::Dynamic => Some(other),
+        return match (other, operator) {
+            (Type::Int, _) => Some(Type::Long),
+            (Type::Long | Type::Real | Type::Decimal | Type::Dynamic, _)
+            | (Type::TimeSpan, Add | Subtract)
+            | (Type::DateTime, Add) => Some(other),
+            (Type::DateTime, Subtract) => Some(Type::TimeSpan),
             _ => None,
         };
     }
@@ -91,9 +103,10 @@ fn arithmetic_type(operator: BinaryOperator, left: Type, right: Type) -> Option<
     }
     Some(match (left, operator, right) {
         (Type::DateTime, Subtract, Type::DateTime) => Type::TimeSpan,
-        (Type::DateTime, Add | Subtract, Type::TimeSpan)
+        (Type::DateTime, Add, Type::DateTime | Type::TimeSpan)
+        | (Type::DateTime, Subtract, Type::TimeSpan)
         | (Type::TimeSpan, Add, Type::DateTime) => Type::DateTime,
-        (Type::TimeSpan, Add | Subtract | Modulo, Type::TimeSpan) => Type::TimeSpan,
+        (Type::TimeSpan, Add | Subtract | Multiply | Modulo, Type::TimeSpan) => Type::TimeSpan,
         (Type::TimeSpan, Divide, Type::TimeSpan) => Type::Real,
         (Type::TimeSpan, Multiply | Divide, number) if number.is_numeric() => Type::TimeSpan,
         (number, Multiply, Type::TimeSpan) if number.is_numeric() => Type::TimeSpan,
@@ -163,6 +176,9 @@ pub fn add(_: &Context, values: &[&Value]) -> Value {
             moment(calendar::add(*at, *by))
         }
         (Value::TimeSpan(left), Value::TimeSpan(right)) => span(left.0.checked_add(right.0)),
+        (Value::DateTime(left), Value::DateTime(right)) => {
+            moment(calendar::add(*left, TimeSpan(right.0)))
+        }
         (left, right) => arithmetic(
             left,
             right,
@@ -193,6 +209,7 @@ pub fn subtract(_: &Context, values: &[&Value]) -> Value {
 
 pub fn multiply(_: &Context, values: &[&Value]) -> Value {
     match (values[0], values[1]) {
+        (Value::TimeSpan(left), Value::TimeSpan(right)) => span(left.0.checked_mul(right.0)),
         (Value::TimeSpan(length), factor) | (factor, Value::TimeSpan(length)) => {
             match (as_long(factor), as_real(factor)) {
                 (Some(factor), _) => span(length.0.checked_mul(factor)),
@@ -355,7 +372,7 @@ fn holds(text: &str, wanted: &str, test: fn(&str, &str) -> bool, case_sensitive:
 
 /// Whether `wanted` stands in `text` with no letter or digit before it (`at_start`) or behind it
 /// (`at_end`).
-fn has(text: &str, wanted: &str, at_start: bool, at_end: bool) -> bool {
+pub fn has(text: &str, wanted: &str, at_start: bool, at_end: bool) -> bool {
     if wanted.is_empty() {
         return true;
     }

@@ -85,6 +85,10 @@ pub fn compare(left: &Value, right: &Value) -> Option<Ordering> {
             (Some(left), Some(right)) => Some(left.cmp(&right)),
             _ => as_real(left)?.partial_cmp(&as_real(right)?),
         },
+        (Value::Bool(_), Value::Int(_) | Value::Long(_) | Value::Real(_))
+        | (Value::Int(_) | Value::Long(_) | Value::Real(_), Value::Bool(_)) => {
+            as_real(left)?.partial_cmp(&as_real(right)?)
+        }
         // A text beside another type: the text of both is compared.
         (Value::String(_), other) | (other, Value::String(_)) if !other.is_null() => {
             Some(text::format_value(left).cmp(&text::format_value(right)))

@@ -59,6 +59,8 @@ pub enum Visibility {
     Hidden,
     /// When the row arrived: found by `ingestion_time()` only.
     Ingestion,
+    /// No column: there are more, which only the rows tell (without running the query).
+    Open,
 }
 
 impl Relation {
@@ -71,7 +73,14 @@ impl Relation {
 pub fn find(columns: &[PlanColumn], name: &str) -> Option<usize> {
     columns
         .iter()
-        .position(|column| column.visibility != Visibility::Ingestion && &*column.name == name)
+        .position(|column| column.visibility.is_named() && &*column.name == name)
+}
+
+impl Visibility {
+    /// Whether a query can name the column.
+    pub fn is_named(self) -> bool {
+        matches!(self, Self::Shown | Self::Hidden)
+    }
 }
 
 #[derive(Clone)]
@@ -125,20 +134,99 @@ pub enum Node {
     Join(Box<JoinNode>),
     MvExpand {
         input: Box<Relation>,
-        /// Column that is set, array that it is set from, type of the element.
-        expanded: Vec<(usize, Expr, Type)>,
-        index: bool,
-        limit: usize,
+        expansion: Expansion,
     },
-    Parse {
+    Parse(Box<ParseNode>),
+    /// Of each input row, expanded, what `body` makes.
+    Apply(Box<ApplyNode>),
+    /// `body` over the rows of each value of `key`.
+    Partition {
         input: Box<Relation>,
-        value: Expr,
-        pattern: Vec<ParsePart>,
-        /// For each column of the pattern, which one it sets.
-        targets: Vec<usize>,
-        relaxed: bool,
+        key: Expr,
+        slot: usize,
+        body: Box<Relation>,
+    },
+    /// The rows that the [`Node::Apply`] or [`Node::Partition`] with this slot is at.
+    Applied(usize),
+    Series(Box<SeriesNode>),
+    TopNested {
+        input: Box<Relation>,
+        levels: Vec<NestedLevel>,
     },
     Shared(usize),
+}
+
+#[derive(Clone)]
+pub struct ParseNode {
+    pub input: Relation,
+    pub value: Expr,
+    pub pattern: Pattern,
+    /// For each column of the pattern, which one it sets, and its type.
+    pub targets: Vec<(usize, Type)>,
+    /// A text of another type sets null, and not all columns of the row.
+    pub relaxed: bool,
+    /// Rows that do not fit are left out.
+    pub filter: bool,
+}
+
+#[derive(Clone)]
+pub enum Pattern {
+    Parts(Vec<ParsePart>),
+    /// A regular expression with a group for each column.
+    Regex(Arc<str>),
+}
+
+/// Values that become rows, an element each.
+#[derive(Clone)]
+pub struct Expansion {
+    /// Column that is set, array that it is set from, type of the element.
+    pub values: Vec<(usize, Expr, Type)>,
+    /// A bag's properties become arrays of key and value, not bags of one.
+    pub pairs: bool,
+    /// Whether the last column is the element's position.
+    pub index: bool,
+    /// The most rows of one.
+    pub limit: usize,
+}
+
+#[derive(Clone)]
+pub struct ApplyNode {
+    pub input: Relation,
+    pub expansion: Expansion,
+    /// The columns once they are expanded.
+    pub expanded_columns: Vec<PlanColumn>,
+    pub slot: usize,
+    pub body: Relation,
+    /// Columns of the input that come out, then those of the body.
+    pub outer: Vec<usize>,
+    pub inner: Vec<usize>,
+}
+
+/// The input's rows, of which each is a bin of a series, as rows of arrays.
+#[derive(Clone)]
+pub struct SeriesNode {
+    /// Columns: the keys, the bin, then the aggregates' values.
+    pub input: Relation,
+    pub keys: usize,
+    /// What stands for bins without rows, an aggregate each.
+    pub defaults: Vec<Value>,
+    pub from: Option<Expr>,
+    pub to: Option<Expr>,
+    pub step: Expr,
+    /// The last bin may begin at `to` itself.
+    pub inclusive: bool,
+}
+
+#[derive(Clone)]
+pub struct NestedLevel {
+    pub key: Expr,
+    pub calls: Vec<AggregateCall>,
+    /// Over the columns that `calls` make.
+    pub value: Expr,
+    pub count: Option<usize>,
+    /// The key of a row for all that is not among the top.
+    pub others: Option<Value>,
+    pub descending: bool,
 }
 
 #[derive(Clone)]
@@ -201,6 +289,8 @@ pub enum ExprNode {
 #[derive(Clone, Copy)]
 pub enum Function {
     Kernel(RowKernel),
+    /// Gives another value in each row, whatever its arguments are.
+    Varying(RowKernel),
     /// `==`, `<` and so on: kept as such, since scans can make use of it.
     Compare(BinaryOperator),
     /// The first argument in the others.
@@ -270,6 +360,11 @@ impl Expr {
         for child in self.children() {
             child.mark(needed);
         }
+    }
+
+    /// Whether it is this column and nothing else.
+    pub fn is_column(&self, index: usize) -> bool {
+        matches!(self.node, ExprNode::Column(at) if at == index)
     }
 
     pub fn names_column(&self) -> bool {

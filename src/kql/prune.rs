@@ -71,7 +71,7 @@ fn prune(relation: &mut Relation, wanted: &[bool]) {
                 *needed |= *wanted;
             }
         }
-        Node::Rows { .. } | Node::Range { .. } | Node::Shared(_) => {}
+        Node::Rows { .. } | Node::Range { .. } | Node::Shared(_) | Node::Applied(_) => {}
         Node::Filter { input, predicate } => {
             let mut wanted = wanted.to_vec();
             predicate.mark(&mut wanted);
@@ -128,9 +128,27 @@ fn prune(relation: &mut Relation, wanted: &[bool]) {
             prune(&mut join.left, &left);
             prune(&mut join.right, &right);
         }
-        Node::MvExpand { input, .. } | Node::Parse { input, .. } => {
+        Node::MvExpand { input, .. } | Node::TopNested { input, .. } => {
             let below = all(input);
             prune(input, &below);
+        }
+        Node::Parse(parse) => {
+            let below = all(&parse.input);
+            prune(&mut parse.input, &below);
+        }
+        Node::Series(series) => {
+            let below = all(&series.input);
+            prune(&mut series.input, &below);
+        }
+        Node::Apply(apply) => {
+            let (below, body) = (all(&apply.input), all(&apply.body));
+            prune(&mut apply.input, &below);
+            prune(&mut apply.body, &body);
+        }
+        Node::Partition { input, body, .. } => {
+            let (below, within) = (all(input), all(body));
+            prune(input, &below);
+            prune(body, &within);
         }
     }
 }
@@ -138,7 +156,7 @@ fn prune(relation: &mut Relation, wanted: &[bool]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kql::binder::{UnknownTable, bind};
+    use crate::kql::binder::{Setting, UnknownTable, bind};
     use crate::kql::{Schema, parser};
 
     /// The scan below filters and projections: the columns it reads, and since when.
@@ -146,7 +164,12 @@ mod tests {
         let schema = Schema::vm_insights();
         let script = parser::parse(text).unwrap();
         let now = DateTime(1_000_000_000_000);
-        let plan = bind(&schema, text, &script, now, UnknownTable::Wrong).unwrap();
+        let setting = Setting {
+            now,
+            unknown_table: UnknownTable::Wrong,
+            rows: None,
+        };
+        let plan = bind(&schema, text, &script, setting).unwrap();
         let plan = plan.pruned();
         let mut relation = &plan.result;
         loop {

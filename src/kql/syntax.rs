@@ -27,6 +27,8 @@ pub enum Statement {
         name: Name,
         value: LetValue,
     },
+    /// `declare query_parameters(name: type = default)`
+    Declare(Vec<Parameter>),
     Query(Expression),
 }
 
@@ -104,6 +106,8 @@ pub enum ExpressionNode {
     Index {
         of: Box<Expression>,
         index: Box<Expression>,
+        /// Of the bracket.
+        bracket: Span,
     },
     Negate(Box<Expression>),
     Binary {
@@ -116,6 +120,8 @@ pub enum ExpressionNode {
     Logic {
         operator: LogicOperator,
         operands: Vec<Expression>,
+        /// Of the words between the operands.
+        words: Vec<Span>,
     },
     /// `value in (list)`, `value has_any (list)`
     List {
@@ -126,11 +132,14 @@ pub enum ExpressionNode {
     /// `value between (low .. high)`
     Between {
         negated: bool,
+        operator_span: Span,
         value: Box<Expression>,
         low: Box<Expression>,
         high: Box<Expression>,
     },
     Query(Box<Query>),
+    /// All tables whose names fit: `VM*`.
+    Tables(ColumnPattern),
 }
 
 /// `a = expression`, `(a, b) = expression`, or the expression alone.
@@ -219,7 +228,11 @@ pub enum Source {
         step: Expression,
     },
     Union(Union),
-    /// `search`, `find`, `externaldata`: known to KQL, not to this engine.
+    Search(Search),
+    Find(Find),
+    /// Rows from elsewhere, with these columns.
+    ExternalData(Name, Vec<ColumnDeclaration>),
+    /// Known to KQL, not to this engine.
     Unsupported(Name),
 }
 
@@ -243,7 +256,8 @@ pub enum OperatorNode {
         aggregates: Vec<NamedExpression>,
         by: Vec<NamedExpression>,
     },
-    Count,
+    /// The column's name, if it is not `Count`.
+    Count(Option<Name>),
     Distinct(Vec<NamedExpression>),
     Take(Expression),
     Sort(Vec<SortKey>),
@@ -254,23 +268,115 @@ pub enum OperatorNode {
     Union(Union),
     Join(Join),
     Lookup(Join),
-    MvExpand {
-        index: Option<Name>,
-        columns: Vec<(NamedExpression, Option<Type>)>,
-        limit: Option<Expression>,
+    MvExpand(Expansion),
+    MvApply {
+        expansion: Expansion,
+        body: Vec<Operator>,
     },
-    Parse {
+    Parse(Parse),
+    ParseKeys {
         value: Expression,
-        relaxed: bool,
-        pattern: Vec<ParsePart>,
+        columns: Vec<ColumnDeclaration>,
+        options: Vec<(Name, Name)>,
     },
+    MakeSeries(MakeSeries),
+    /// With the columns' names where they are given: `(name, value) = …` has no place here.
+    TopNested(Vec<NestedTop>),
+    TopHitters {
+        count: Expression,
+        of: NamedExpression,
+        by: Option<Expression>,
+    },
+    Sample(Expression),
+    SampleDistinct {
+        count: Expression,
+        of: NamedExpression,
+    },
+    Search(Search),
+    Partition {
+        by: Expression,
+        body: Vec<Operator>,
+    },
+    /// A plugin's name and arguments.
+    Evaluate(Name, Vec<NamedExpression>),
+    AssertSchema(Vec<ColumnDeclaration>),
+    Consume,
     GetSchema,
     Serialize(Vec<NamedExpression>),
     As(Name),
     /// How to draw it: no part of the answer.
-    Render,
+    Render(Name),
     Invoke(Expression),
     Unsupported,
+}
+
+/// What `mv-expand` and `mv-apply` take apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expansion {
+    /// `kind=array`: a bag's properties become arrays of key and value.
+    pub pairs: bool,
+    pub index: Option<Name>,
+    pub columns: Vec<(NamedExpression, Option<Type>)>,
+    pub limit: Option<Expression>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parse {
+    pub value: Expression,
+    pub kind: ParseKind,
+    pub pattern: Vec<ParsePart>,
+    /// `parse-where`: rows that do not fit are left out.
+    pub filter: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParseKind {
+    Simple,
+    Relaxed,
+    /// With its flags.
+    Regex(Arc<str>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct MakeSeries {
+    /// Each with what stands for bins without rows.
+    pub aggregates: Vec<(NamedExpression, Option<Expression>)>,
+    pub on: NamedExpression,
+    pub from: Option<Expression>,
+    pub to: Option<Expression>,
+    pub step: Expression,
+    /// `in range (…)`: the last bin may begin at `to` itself.
+    pub inclusive: bool,
+    pub by: Vec<NamedExpression>,
+}
+
+/// `top-nested N of key with others = "rest" by aggregate`
+#[derive(Clone, Debug, PartialEq)]
+pub struct NestedTop {
+    pub count: Option<Expression>,
+    pub of: NamedExpression,
+    pub others: Option<Expression>,
+    pub by: NamedExpression,
+    pub descending: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Search {
+    pub name: Name,
+    pub case_sensitive: bool,
+    /// None for all, or for those that are piped in.
+    pub tables: Vec<Expression>,
+    pub predicate: Expression,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Find {
+    pub name: Name,
+    pub source_column: Option<Name>,
+    pub tables: Vec<Expression>,
+    pub predicate: Expression,
+    /// None for those that all tables have, and the rest in a bag.
+    pub columns: Option<Vec<Name>>,
 }
 
 /// A column's name, `*` standing for any characters.
@@ -305,8 +411,12 @@ pub struct Union {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Join {
-    pub kind: JoinKind,
+    pub name: Name,
+    /// None where what the query gives is no kind.
+    pub kind: Option<JoinKind>,
+    pub kind_span: Span,
     pub right: Expression,
+    /// Never empty in a right query.
     pub on: Vec<Expression>,
 }
 

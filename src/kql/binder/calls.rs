@@ -24,7 +24,13 @@ impl Binder<'_> {
         {
             return self.aggregate(scope, collector, aggregate, name, arguments);
         }
-        if let Some(function) = functions::scalar_function(&name.text) {
+        // Of one argument it is a conversion.
+        let called = match (&*name.text, arguments.len()) {
+            ("make_datetime", 1) => "todatetime",
+            ("make_timespan", 1) => "totimespan",
+            (name, _) => name,
+        };
+        if let Some(function) = functions::scalar_function(called) {
             return self.call_function(scope, function, name, arguments, span);
         }
         if aggregates::aggregate(&name.text).is_some()
@@ -99,7 +105,52 @@ impl Binder<'_> {
                 Kernel::Special(Special::Case) => Accepts::Any,
                 _ => function.parameter(at).unwrap_or(Accepts::Any),
             };
-            bound.push(self.accept(&name.text, at, accepts, expr, &argument.value.span)?);
+            if let Some(parts) = function.parts
+                && at == 0
+                && let Some(Value::String(part)) = expr.as_constant()
+                && !parts.iter().any(|known| part.eq_ignore_ascii_case(known))
+            {
+                return Err(self.wrong(
+                    "SEM0220",
+                    argument.value.span.clone(),
+                    format!("{}(): there is no part '{part}'", name.text),
+                ));
+            }
+            // Beside a moment another signature may be meant; beside a number it is the argument.
+            let rounded = function.name.starts_with("bin");
+            let moments = bound
+                .first()
+                .is_some_and(|one: &Expr| matches!(one.kind, Type::DateTime | Type::TimeSpan));
+            let at_fault = if function.overloaded && (!rounded || moments) {
+                &name.span
+            } else {
+                &argument.value.span
+            };
+            if function.constants.contains(&at) && expr.as_constant().is_none() {
+                return Err(self.wrong(
+                    "SEM0220",
+                    argument.value.span.clone(),
+                    format!(
+                        "{}(): argument #{} was expected to be constant",
+                        name.text,
+                        at + 1
+                    ),
+                ));
+            }
+            bound.push(self.accept(&name.text, at, accepts, expr, at_fault)?);
+        }
+        if function.name == "coalesce" && bound.iter().any(|one| one.kind == Type::Dynamic) {
+            let mut all = bound.iter().zip(arguments);
+            if let Some((_, argument)) = all.find(|(one, _)| one.kind != Type::Dynamic) {
+                return Err(self.wrong(
+                    "SEM0221",
+                    argument.value.span.clone(),
+                    format!(
+                        "{}(): beside a dynamic value all must be dynamic",
+                        name.text
+                    ),
+                ));
+            }
         }
         let kind = self.result_type(function, name, &mut bound, span)?;
         let node = match function.kernel {
@@ -112,7 +163,11 @@ impl Binder<'_> {
                 arguments: bound,
             },
             Kernel::Rows(kernel) => ExprNode::Call {
-                function: Function::Kernel(kernel),
+                function: if function.varying {
+                    Function::Varying(kernel)
+                } else {
+                    Function::Kernel(kernel)
+                },
                 arguments: bound,
             },
             Kernel::Window(kernel) => ExprNode::Window {
@@ -139,23 +194,24 @@ impl Binder<'_> {
         let (fits, wanted) = match accepts {
             Accepts::Any => (true, None),
             Accepts::Is(wanted) => (
-                kind == wanted || kind == Type::Dynamic && wanted != Type::Bool,
+                kind == wanted || kind == Type::Dynamic && wanted == Type::String,
                 Some(wanted),
             ),
-            Accepts::Integer => (
-                matches!(kind, Type::Int | Type::Long | Type::Dynamic),
-                (kind == Type::Dynamic).then_some(Type::Long),
-            ),
-            Accepts::Number => (
-                kind.is_numeric() || kind == Type::Dynamic,
-                (kind == Type::Dynamic).then_some(Type::Real),
-            ),
+            Accepts::Integer => (matches!(kind, Type::Int | Type::Long), None),
+            Accepts::Number => (kind.is_numeric(), None),
             Accepts::Measure => (
-                kind.is_numeric()
-                    || matches!(kind, Type::DateTime | Type::TimeSpan | Type::Dynamic),
-                (kind == Type::Dynamic).then_some(Type::Real),
+                kind.is_numeric() || matches!(kind, Type::DateTime | Type::TimeSpan),
+                None,
             ),
-            Accepts::Text => (true, Some(Type::String)),
+            Accepts::Length => (kind.is_numeric() || kind == Type::TimeSpan, None),
+            Accepts::SeriesOrNumber => (kind.is_numeric() || kind == Type::Dynamic, None),
+            Accepts::Ordered => (!matches!(kind, Type::Dynamic | Type::Guid), None),
+            Accepts::NotDynamic => (kind != Type::Dynamic, None),
+            Accepts::Text => (
+                matches!(kind, Type::String | Type::Dynamic),
+                Some(Type::String),
+            ),
+            Accepts::AnyText => (true, Some(Type::String)),
             Accepts::TextOrDynamic => (matches!(kind, Type::String | Type::Dynamic), None),
             Accepts::TypeName => (kind == Type::String && expr.as_constant().is_some(), None),
         };
@@ -166,6 +222,11 @@ impl Binder<'_> {
                 Accepts::Number => "a number".into(),
                 Accepts::Measure => "a number, datetime or timespan".into(),
                 Accepts::TypeName => "typeof(…)".into(),
+                Accepts::Length => "a number or timespan".into(),
+                Accepts::SeriesOrNumber => "a dynamic value or a number".into(),
+                Accepts::NotDynamic => "no dynamic value".into(),
+                Accepts::Ordered => "a number, datetime, timespan, string or bool".into(),
+                Accepts::Text => "a string".into(),
                 _ => "a string or dynamic value".into(),
             };
             return Err(self.wrong(
@@ -192,11 +253,12 @@ impl Binder<'_> {
     ) -> Bound<Type> {
         Ok(match function.returns {
             Returns::Is(kind) => kind,
+            Returns::Parts(_) => Type::Dynamic,
             Returns::Argument(at) => bound.get(at).map_or(Type::Dynamic, |expr| expr.kind),
             Returns::Of(of) => {
                 let kinds: Vec<Type> = bound.iter().map(|expr| expr.kind).collect();
                 if function.name.starts_with("bin") {
-                    self.check_bin(name, &kinds, span)?;
+                    self.check_bin(name, &kinds)?;
                 }
                 let kind = of(&kinds);
                 if kind.is_numeric()
@@ -222,12 +284,7 @@ impl Binder<'_> {
                 for &at in &values[1..] {
                     common = match common_type(common, bound[at].kind) {
                         Some(kind) => kind,
-                        None if function.name == "iff" || case => {
-                            return self.unsupported(
-                                format!("{}() of {common} and {}", name.text, bound[at].kind),
-                                span,
-                            );
-                        }
+                        None if function.name == "iff" || case => Type::Dynamic,
                         None => {
                             return Err(self.wrong(
                                 "SEM0221",
@@ -250,11 +307,13 @@ impl Binder<'_> {
         })
     }
 
-    fn check_bin(&self, name: &Name, kinds: &[Type], span: &Span) -> Bound<()> {
+    fn check_bin(&self, name: &Name, kinds: &[Type]) -> Bound<()> {
         let fits = match kinds {
-            [Type::DateTime | Type::TimeSpan, Type::TimeSpan, rest @ ..] => {
-                rest.iter().all(|kind| *kind == kinds[0])
+            [Type::DateTime, Type::DateTime | Type::TimeSpan] => true,
+            [of @ (Type::DateTime | Type::TimeSpan), size, from] => {
+                (size.is_numeric() || *size == Type::TimeSpan) && from == of
             }
+            [Type::TimeSpan, Type::TimeSpan] => true,
             [value, rest @ ..] => value.is_numeric() && rest.iter().all(|kind| kind.is_numeric()),
             [] => false,
         };
@@ -263,7 +322,7 @@ impl Binder<'_> {
         }
         Err(self.wrong(
             "SEM0220",
-            span.clone(),
+            name.span.clone(),
             format!(
                 "{}(): a value of type {} cannot be rounded to one of type {}",
                 name.text,
@@ -348,6 +407,41 @@ impl Binder<'_> {
                     node: ExprNode::Subquery(self.subqueries.len() - 1),
                     kind,
                 }
+            }
+            Special::PackAll | Special::PackColumns => {
+                let mut without_empty = false;
+                let mut packed = Vec::new();
+                if special == Special::PackAll {
+                    if let Some(flag) = arguments.first() {
+                        let flag = self.expression(Scope::of(&[], &name.text), &flag.value)?;
+                        without_empty = flag.as_constant() == Some(&Value::Bool(true));
+                    }
+                    let columns = (0..).zip(scope.columns);
+                    let shown = columns.filter(|(_, one)| one.visibility == Visibility::Shown);
+                    packed.extend(shown.map(|(at, _)| at));
+                } else {
+                    for argument in arguments {
+                        let column = self.expression(scope, &argument.value)?;
+                        let ExprNode::Column(at) = column.node else {
+                            return Err(self.wrong(
+                                "SEM0011",
+                                argument.value.span.clone(),
+                                format!("{}(): a column is expected here", name.text),
+                            ));
+                        };
+                        packed.push(at);
+                    }
+                }
+                let mut values = vec![Expr::constant(Value::Bool(without_empty), Type::Bool)];
+                for at in packed {
+                    let column = &scope.columns[at];
+                    values.push(Expr::constant(
+                        Value::String(column.name.clone()),
+                        Type::String,
+                    ));
+                    values.push(Expr::column(at, column.kind));
+                }
+                Expr::call(functions::pack_all, values, Type::Dynamic)
             }
             Special::Materialize => {
                 return Err(self.wrong(

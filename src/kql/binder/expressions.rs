@@ -2,7 +2,7 @@
 
 use super::{Binder, Binding, Bound, Scope};
 use crate::kql::QueryError;
-use crate::kql::functions::{convert_to, json};
+use crate::kql::functions::{Accepts, convert_to, json};
 use crate::kql::operators;
 use crate::kql::plan::{self, Expr, ExprNode, Function};
 use crate::kql::syntax::{
@@ -34,12 +34,12 @@ impl Binder<'_> {
             ExpressionNode::Member { of, name } => {
                 let of = self.expression(scope, of)?;
                 let key = Expr::constant(Value::String(name.text.clone()), Type::String);
-                self.index(scope, of, key, span)
+                self.index(scope, of, key, &name.span)
             }
-            ExpressionNode::Index { of, index } => {
+            ExpressionNode::Index { of, index, bracket } => {
                 let of = self.expression(scope, of)?;
                 let index = self.expression(scope, index)?;
-                self.index(scope, of, index, span)
+                self.index(scope, of, index, bracket)
             }
             ExpressionNode::Negate(operand) => {
                 let mut operand = self.expression(scope, operand)?;
@@ -62,19 +62,38 @@ impl Binder<'_> {
                 left,
                 right,
             } => {
+                if left.node == ExpressionNode::Star {
+                    let right = self.expression(scope, right)?;
+                    return self.any_column(scope.columns, *operator, operator_span, &right);
+                }
                 let left = self.expression(scope, left)?;
                 let right = self.expression(scope, right)?;
                 self.binary(*operator, operator_span, left, right)
             }
-            ExpressionNode::Logic { operator, operands } => {
+            ExpressionNode::Logic {
+                operator,
+                operands,
+                words,
+            } => {
                 let word = match operator {
                     LogicOperator::And => "and",
                     LogicOperator::Or => "or",
                 };
                 let mut bound = Vec::with_capacity(operands.len());
-                for operand in operands {
+                for (at, operand) in operands.iter().enumerate() {
                     let expr = self.expression(scope, operand)?;
-                    bound.push(self.condition(expr, &operand.span, &format!("'{word}'"))?);
+                    bound.push(match expr.kind {
+                        Type::Bool => expr,
+                        Type::Dynamic => self.converted(expr, Type::Bool),
+                        other => {
+                            let place = words.get(at.saturating_sub(1)).unwrap_or(&operand.span);
+                            return Err(self.wrong(
+                                "SEM0007",
+                                place.clone(),
+                                format!("The operator '{word}' is not defined for type {other}"),
+                            ));
+                        }
+                    });
                 }
                 Ok(self.fold(Expr {
                     node: ExprNode::Logic {
@@ -91,41 +110,19 @@ impl Binder<'_> {
             } => self.list(scope, *operator, value, list),
             ExpressionNode::Between {
                 negated,
+                operator_span,
                 value,
                 low,
                 high,
             } => {
                 let value = self.expression(scope, value)?;
+                let (low_span, high_span) = (&low.span, &high.span);
                 let low = self.expression(scope, low)?;
-                let mut high = self.expression(scope, high)?;
-                if value.kind == Type::DateTime && high.kind == Type::TimeSpan {
-                    // `between (start .. 5h)`: the end is so long after the start.
-                    high = self.fold(Expr::call(
-                        operators::add,
-                        vec![low.clone(), high],
-                        Type::DateTime,
-                    ));
-                }
-                for side in [&low, &high] {
-                    if !operators::ordered(value.kind, side.kind) {
-                        return Err(self.wrong(
-                            "SEM0062",
-                            span.clone(),
-                            format!(
-                                "The operator 'between' is not defined for types {} and {}",
-                                value.kind, side.kind
-                            ),
-                        ));
-                    }
-                }
-                let kernel = if *negated {
-                    operators::not_between
-                } else {
-                    operators::between
-                };
-                Ok(self.fold(Expr::call(kernel, vec![value, low, high], Type::Bool)))
+                let high = self.expression(scope, high)?;
+                let sides = [(low, low_span), (high, high_span)];
+                self.between(*negated, operator_span, value, sides)
             }
-            ExpressionNode::Query(_) => Err(self.wrong(
+            ExpressionNode::Query(_) | ExpressionNode::Tables(_) => Err(self.wrong(
                 "SEM0006",
                 span.clone(),
                 format!(
@@ -134,6 +131,47 @@ impl Binder<'_> {
                 ),
             )),
         }
+    }
+
+    fn between(
+        &self,
+        negated: bool,
+        operator_span: &Span,
+        value: Expr,
+        [(low, low_span), (mut high, high_span)]: [(Expr, &Span); 2],
+    ) -> Bound<Expr> {
+        if value.kind == Type::DateTime && high.kind == Type::TimeSpan {
+            // `between (start .. 5h)`: the end is so long after the start.
+            high = self.fold(Expr::call(
+                operators::add,
+                vec![low.clone(), high],
+                Type::DateTime,
+            ));
+        }
+        for (side, span) in [(&low, low_span), (&high, high_span)] {
+            if !operators::ordered(value.kind, side.kind) {
+                // Of moments and dynamic values the side is wrong, else the operation is.
+                let place = match value.kind {
+                    Type::DateTime | Type::TimeSpan | Type::Dynamic => span,
+                    number if number.is_numeric() && low.kind != high.kind => span,
+                    _ => operator_span,
+                };
+                return Err(self.wrong(
+                    "SEM0062",
+                    place.clone(),
+                    format!(
+                        "The operator 'between' is not defined for types {} and {}",
+                        value.kind, side.kind
+                    ),
+                ));
+            }
+        }
+        let kernel = if negated {
+            operators::not_between
+        } else {
+            operators::between
+        };
+        Ok(self.fold(Expr::call(kernel, vec![value, low, high], Type::Bool)))
     }
 
     fn name(&mut self, scope: Scope<'_>, name: &str, span: &Span) -> Bound<Expr> {
@@ -163,6 +201,13 @@ impl Binder<'_> {
                 ),
             )),
             Some(Binding::Function(..)) => self.call_user_scalar(scope, name, &[], span),
+            None if scope
+                .columns
+                .iter()
+                .any(|column| column.visibility == plan::Visibility::Open) =>
+            {
+                self.unsupported("a column that only the rows tell", span)
+            }
             None => Err(self.unresolved(scope.operator, "scalar", name, span.clone())),
         }
     }
@@ -211,9 +256,6 @@ impl Binder<'_> {
                     | BinaryOperator::Divide
                     | BinaryOperator::Modulo
             );
-            if arithmetic && (left == Type::Bool || right == Type::Bool) {
-                return self.unsupported("arithmetic with bool values", span);
-            }
             return Err(self.wrong(
                 if arithmetic { "SEM0064" } else { "SEM0062" },
                 span.clone(),
@@ -237,6 +279,13 @@ impl Binder<'_> {
                     let plain = self.fold(Expr::applied(function, vec![left, right], Type::Real));
                     return Ok(self.converted(plain, Type::Dynamic));
                 }
+                // A length of time is added to a moment, a moment taken from it.
+                (Type::Dynamic, Type::DateTime) if operator == BinaryOperator::Add => {
+                    left = self.converted(left, Type::TimeSpan);
+                }
+                (Type::DateTime, Type::Dynamic) if operator == BinaryOperator::Add => {
+                    right = self.converted(right, Type::TimeSpan);
+                }
                 (Type::Dynamic, other) => left = self.converted(left, other),
                 (other, Type::Dynamic) => right = self.converted(right, other),
                 _ => {}
@@ -253,16 +302,19 @@ impl Binder<'_> {
         value: &Expression,
         list: &[Expression],
     ) -> Bound<Expr> {
+        let value_span = &value.span;
         let mut value = self.expression(scope, value)?;
         if operator.test != ListTest::In {
-            value = self.converted(value, Type::String);
+            let test = if operator.test == ListTest::HasAny {
+                "has_any"
+            } else {
+                "has_all"
+            };
+            value = self.accept(test, 0, Accepts::Text, value, value_span)?;
         }
         if let [one] = list
             && self.is_tabular(one)
         {
-            if operator.test != ListTest::In {
-                return self.unsupported("has_any or has_all over a query", &one.span);
-            }
             let relation = self.table(one, scope.operator)?;
             let index = self.subqueries.len();
             self.subqueries.push(relation);

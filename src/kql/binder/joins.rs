@@ -8,14 +8,14 @@ use super::{Binder, Bound};
 use crate::kql::QueryError;
 use crate::kql::plan::{Expr, JoinNode, Node, PlanColumn, Relation, Visibility};
 use crate::kql::syntax::{
-    BinaryOperator, Expression, ExpressionNode, Join, JoinKind, LogicOperator, Span, Union,
+    BinaryOperator, Expression, ExpressionNode, Join, JoinKind, LogicOperator, Name, Span, Union,
 };
 use crate::kql::value::{Type, Value};
 
 /// The names of a join's keys: left, right, and where they stand.
 struct On {
-    left: Arc<str>,
-    right: Arc<str>,
+    left: Name,
+    right: Name,
     span: Span,
 }
 
@@ -25,7 +25,7 @@ impl Binder<'_> {
         if let Some(piped) = piped {
             inputs.push((source_name(&piped, 0), piped));
         }
-        for table in &union.tables {
+        for table in &self.written_out(&union.tables) {
             let relation = match self.table(table, &union.name.text) {
                 Err(QueryError::Semantic(diagnostic))
                     if union.fuzzy && diagnostic.code == "SEM0100" =>
@@ -93,27 +93,61 @@ impl Binder<'_> {
         self.relation(Node::Union(branches), columns, height)
     }
 
+    /// The tables with patterns replaced by what fits them.
+    fn written_out(&self, tables: &[Expression]) -> Vec<Expression> {
+        let mut all = Vec::new();
+        for table in tables {
+            match &table.node {
+                ExpressionNode::Tables(pattern) => {
+                    all.extend(self.tables(pattern).into_iter().map(|name| Expression {
+                        node: ExpressionNode::Name(name),
+                        ..table.clone()
+                    }));
+                }
+                _ => all.push(table.clone()),
+            }
+        }
+        all
+    }
+
     pub(super) fn join(&mut self, left: Relation, join: &Join, lookup: bool) -> Bound<Relation> {
         let operator = if lookup { "lookup" } else { "join" };
-        if lookup && !matches!(join.kind, JoinKind::LeftOuter | JoinKind::Inner) {
+        let kind = match join.kind {
+            Some(kind @ (JoinKind::LeftOuter | JoinKind::Inner)) => kind,
+            Some(kind) if !lookup => kind,
+            _ => {
+                let kinds = if lookup {
+                    "leftouter or inner"
+                } else {
+                    "innerunique, inner, leftouter, rightouter, fullouter, leftanti, leftsemi, rightanti or rightsemi"
+                };
+                return Err(self.wrong(
+                    "SEM0015",
+                    join.kind_span.clone(),
+                    format!("'{operator}' operator: kind is {kinds}"),
+                ));
+            }
+        };
+        let right = self.table(&join.right, operator)?;
+        if join.on.is_empty() {
             return Err(self.wrong(
-                "SEM0015",
-                join.right.span.clone(),
-                "'lookup' operator: kind is leftouter or inner".into(),
+                "SEM0017",
+                join.name.span.clone(),
+                format!("'{operator}' operator: 'on' with the columns of both sides is missing"),
             ));
         }
-        let right = self.table(&join.right, operator)?;
         let mut keys = Vec::new();
         for on in &join.on {
             self.keys(on, operator, &mut keys)?;
         }
         let (mut left_keys, mut right_keys) = (Vec::new(), Vec::new());
         for key in &keys {
-            let left_at = self.key(&left, &key.left, operator, &key.span)?;
-            let right_at = self.key(&right, &key.right, operator, &key.span)?;
+            let left_at = self.key(&left, &key.left, operator)?;
+            let right_at = self.key(&right, &key.right, operator)?;
             let (left_kind, right_kind) =
                 (left.columns[left_at].kind, right.columns[right_at].kind);
-            let fits = left_kind == right_kind || left_kind.is_numeric() && right_kind.is_numeric();
+            let whole = |kind| matches!(kind, Type::Int | Type::Long);
+            let fits = left_kind == right_kind || whole(left_kind) && whole(right_kind);
             if left_kind == Type::Dynamic && right_kind == Type::Dynamic {
                 return self.unsupported(format!("'{operator}' on dynamic values"), &key.span);
             }
@@ -129,8 +163,8 @@ impl Binder<'_> {
         }
         let mut names = Names::default();
         let mut columns = Vec::new();
-        let gives_left = !matches!(join.kind, JoinKind::RightAnti | JoinKind::RightSemi);
-        let gives_right = !matches!(join.kind, JoinKind::LeftAnti | JoinKind::LeftSemi);
+        let gives_left = !matches!(kind, JoinKind::RightAnti | JoinKind::RightSemi);
+        let gives_right = !matches!(kind, JoinKind::LeftAnti | JoinKind::LeftSemi);
         if gives_left {
             for column in &left.columns {
                 if column.visibility != Visibility::Ingestion {
@@ -162,7 +196,7 @@ impl Binder<'_> {
         }
         let height = left.height.max(right.height);
         let node = Node::Join(Box::new(JoinNode {
-            kind: join.kind,
+            kind,
             left,
             right,
             left_keys,
@@ -172,10 +206,10 @@ impl Binder<'_> {
         self.relation(node, columns, height)
     }
 
-    fn key(&self, relation: &Relation, name: &str, operator: &str, span: &Span) -> Bound<usize> {
+    fn key(&self, relation: &Relation, name: &Name, operator: &str) -> Bound<usize> {
         relation
-            .column(name)
-            .ok_or_else(|| self.unresolved(operator, "column", name, span.clone()))
+            .column(&name.text)
+            .ok_or_else(|| self.unresolved(operator, "column", &name.text, name.span.clone()))
     }
 
     /// `A`, `$left.A == $right.B`, or several of them joined by `and`.
@@ -183,9 +217,13 @@ impl Binder<'_> {
         let span = on.span.clone();
         match &on.node {
             ExpressionNode::Name(name) => {
+                let name = Name {
+                    text: name.clone(),
+                    span: span.clone(),
+                };
                 keys.push(On {
                     left: name.clone(),
-                    right: name.clone(),
+                    right: name,
                     span,
                 });
                 return Ok(());
@@ -193,6 +231,7 @@ impl Binder<'_> {
             ExpressionNode::Logic {
                 operator: LogicOperator::And,
                 operands,
+                ..
             } => {
                 return operands
                     .iter()
@@ -224,13 +263,13 @@ impl Binder<'_> {
 }
 
 /// `$left.A` (true) or `$right.A`.
-fn side(expression: &Expression) -> Option<(bool, Arc<str>)> {
+fn side(expression: &Expression) -> Option<(bool, Name)> {
     let ExpressionNode::Member { of, name } = &expression.node else {
         return None;
     };
     match &of.node {
-        ExpressionNode::Name(side) if &**side == "$left" => Some((true, name.text.clone())),
-        ExpressionNode::Name(side) if &**side == "$right" => Some((false, name.text.clone())),
+        ExpressionNode::Name(side) if &**side == "$left" => Some((true, name.clone())),
+        ExpressionNode::Name(side) if &**side == "$right" => Some((false, name.clone())),
         _ => None,
     }
 }
@@ -242,7 +281,7 @@ fn arrival(columns: &[PlanColumn]) -> Option<usize> {
 }
 
 /// What `withsource` calls rows that are not of a bare table.
-fn source_name(relation: &Relation, at: usize) -> Arc<str> {
+pub(super) fn source_name(relation: &Relation, at: usize) -> Arc<str> {
     fn scanned(relation: &Relation) -> Option<Arc<str>> {
         match &relation.node {
             Node::Scan { table, .. } => Some(table.clone()),
@@ -263,7 +302,7 @@ fn union_columns<'a>(
     inner: bool,
 ) -> Vec<(PlanColumn, Arc<str>)> {
     let mut found: Vec<PlanColumn> = Vec::new();
-    let named = |column: &&PlanColumn| column.visibility != Visibility::Ingestion;
+    let named = |column: &&PlanColumn| column.visibility.is_named();
     for relation in inputs.clone() {
         for column in relation.columns.iter().filter(named) {
             match found

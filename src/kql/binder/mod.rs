@@ -2,19 +2,29 @@
 //! constants. The first fault ends it.
 
 mod calls;
+mod columns;
 mod expressions;
 mod joins;
 mod naming;
 mod operators;
+mod parsing;
+mod plugins;
+mod search;
+mod series;
 mod sources;
+mod subpipes;
 mod summarize;
+mod tops;
 mod user_functions;
 
 use std::sync::Arc;
 
+use super::batch::Column;
 use super::functions::Context;
 use super::plan::{Expr, Node, Plan, PlanColumn, Relation};
-use super::syntax::{Expression, Function, LetValue, Name, Script, Span, Statement};
+use super::syntax::{
+    Expression, Function, LetValue, Name, Parameter, ParameterKind, Script, Span, Statement,
+};
 use super::value::{DateTime, Value};
 use super::{Diagnostic, QueryError, Schema};
 
@@ -34,21 +44,29 @@ pub enum UnknownTable {
     NotKnown,
 }
 
+/// What a query's meaning depends on beside its text and the tables' columns.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    pub now: DateTime,
+    pub unknown_table: UnknownTable,
+    /// The rows of a plan, for operators whose columns depend on them; none where the query is
+    /// judged and not run.
+    pub rows: Option<&'a Rows<'a>>,
+}
+
+/// Gives a plan's columns (all of them, hidden ones too) and how many rows they have.
+pub type Rows<'a> = dyn Fn(Plan) -> Result<(Vec<Column>, usize), QueryError> + 'a;
+
 /// # Errors
 /// [`QueryError::Semantic`] where the query is wrong, [`QueryError::Unsupported`] where it goes
 /// beyond this engine, [`QueryError::Limit`] where it is too large.
-pub fn bind(
-    schema: &Schema,
-    text: &str,
-    script: &Script,
-    now: DateTime,
-    unknown_table: UnknownTable,
-) -> Bound<Plan> {
+pub fn bind(schema: &Schema, text: &str, script: &Script, setting: Setting<'_>) -> Bound<Plan> {
     let mut binder = Binder {
         schema,
         text,
-        unknown_table,
-        context: Context::new(now),
+        unknown_table: setting.unknown_table,
+        rows: setting.rows,
+        context: Context::new(setting.now),
         names: Vec::new(),
         visible: usize::MAX,
         own: Vec::new(),
@@ -56,6 +74,9 @@ pub fn bind(
         query: 0,
         queries: 0,
         relations: 0,
+        slots: 0,
+        applying: 0,
+        written_cells: 0,
         subqueries: Vec::new(),
         shared: Vec::new(),
         max_rows: None,
@@ -76,6 +97,7 @@ struct Binder<'a> {
     schema: &'a Schema,
     text: &'a str,
     unknown_table: UnknownTable,
+    rows: Option<&'a Rows<'a>>,
     context: Context,
     /// What the text's `let`s (and `as`es) name, in order.
     names: Vec<(Arc<str>, Binding)>,
@@ -88,6 +110,11 @@ struct Binder<'a> {
     query: usize,
     queries: usize,
     relations: usize,
+    /// Slots of applied rows so far, and how many of their bodies are being bound.
+    slots: usize,
+    applying: usize,
+    /// Cells that plugins have made so far.
+    written_cells: usize,
     subqueries: Vec<Relation>,
     shared: Vec<Relation>,
     max_rows: Option<usize>,
@@ -136,6 +163,7 @@ impl Binder<'_> {
             match statement {
                 Statement::Set { name, value } => self.set(name, value.as_ref()),
                 Statement::Let { name, value } => self.bind_let(name, value, false)?,
+                Statement::Declare(parameters) => self.declare(parameters)?,
                 Statement::Query(expression) => {
                     if result.is_some() {
                         return Err(QueryError::Unsupported {
@@ -179,6 +207,25 @@ impl Binder<'_> {
             }
             _ => {}
         }
+    }
+
+    /// The query's parameters, by their defaults: this engine is given no values.
+    fn declare(&mut self, parameters: &[Parameter]) -> Bound<()> {
+        for parameter in parameters {
+            let ParameterKind::Scalar(kind) = parameter.kind else {
+                return self.unsupported("a query parameter that is a table", &parameter.name.span);
+            };
+            let expr = match &parameter.default {
+                Some(default) => {
+                    let expr = self.expression(Scope::of(&[], "declare"), default)?;
+                    self.converted(expr, kind)
+                }
+                None => Expr::constant(Value::Null, kind),
+            };
+            let binding = Binding::Scalar(expr, self.query);
+            self.names.push((parameter.name.text.clone(), binding));
+        }
+        Ok(())
     }
 
     /// `own`: within a function's body.
@@ -279,6 +326,15 @@ impl Binder<'_> {
             "SEM0100",
             span,
             format!("'{operator}' operator: Failed to resolve {what} expression named '{name}'"),
+        )
+    }
+
+    /// Two columns of one name.
+    fn twice(&self, name: &str, span: &Span) -> QueryError {
+        self.wrong(
+            "SEM0012",
+            span.clone(),
+            format!("A column named '{name}' is declared already"),
         )
     }
 

@@ -13,11 +13,11 @@ pub fn suggested(expression: &Expression) -> Option<String> {
     match &expression.node {
         ExpressionNode::Name(name) => Some(name.to_string()),
         ExpressionNode::Member { of, name } => Some(format!("{}_{}", suggested(of)?, name.text)),
-        ExpressionNode::Index { of, index } => match &index.node {
+        ExpressionNode::Index { of, index, .. } => match &index.node {
             ExpressionNode::Literal { value, .. } => {
                 Some(format!("{}_{}", suggested(of)?, format_value(value)))
             }
-            _ => None,
+            _ => Some(format!("{}_", suggested(of)?)),
         },
         ExpressionNode::Call { name, arguments } => {
             let first = arguments.first().map(|argument| &argument.value);
@@ -25,6 +25,11 @@ pub fn suggested(expression: &Expression) -> Option<String> {
                 return match function.naming {
                     Naming::None => None,
                     Naming::FirstArgument => suggested(first?),
+                    Naming::Prefixed(prefix) => {
+                        let of = first.and_then(suggested).unwrap_or_default();
+                        Some(format!("{prefix}_{of}"))
+                    }
+                    Naming::Suffixed(suffix) => Some(format!("{}_{suffix}", suggested(first?)?)),
                     Naming::FirstText => match &first?.node {
                         ExpressionNode::Literal { value, .. } => {
                             Some(format_value(value).to_string())
@@ -37,7 +42,7 @@ pub fn suggested(expression: &Expression) -> Option<String> {
             let argument = first.and_then(suggested).unwrap_or_default();
             Some(match aggregate.shape {
                 Shape::Value if aggregate.prefix.is_empty() => argument,
-                Shape::Value => format!("{}_{argument}", aggregate.prefix),
+                Shape::Value | Shape::PercentileArray => format!("{}_{argument}", aggregate.prefix),
                 _ => return None,
             })
         }

@@ -6,15 +6,25 @@ use super::naming::{Names, suggested};
 use super::sources::shown;
 use super::{Binder, Binding, Bound, Scope};
 use crate::kql::batch::ColumnBuilder;
+use crate::kql::functions::{self, Naming, Returns, json};
 use crate::kql::plan::{Expr, Node, OrderBy, PlanColumn, Relation, Visibility, find};
 use crate::kql::syntax::{
-    ColumnPattern, Expression, ExpressionNode, Name, NamedExpression, Operator, OperatorNode,
-    ParsePart, PatternOrder, SortKey,
+    ColumnDeclaration, Expression, ExpressionNode, NamedExpression, Operator, OperatorNode,
+    SortKey, Span,
 };
 use crate::kql::value::{Type, Value};
 
 /// A column of a projection under way.
 type Output = (PlanColumn, Expr);
+
+/// One of the columns that a call of a function of several values makes.
+pub(super) struct Part {
+    /// The name that the query gives it.
+    pub given: Option<Arc<str>>,
+    /// The name that it has otherwise.
+    pub suggestion: String,
+    pub value: Expr,
+}
 
 impl Binder<'_> {
     pub(super) fn operator(&mut self, input: Relation, operator: &Operator) -> Bound<Relation> {
@@ -30,7 +40,7 @@ impl Binder<'_> {
             OperatorNode::ProjectRename(renames) => self.rename(input, name, renames),
             OperatorNode::ProjectReorder(patterns) => self.reorder(input, name, patterns),
             OperatorNode::Summarize { aggregates, by } => self.summarize(input, aggregates, by),
-            OperatorNode::Count => self.count_rows(input),
+            OperatorNode::Count(name) => self.count_rows(input, name.as_ref()),
             OperatorNode::Distinct(values) => self.distinct(input, values, &operator.name.span),
             OperatorNode::Take(count) => {
                 let count = self.count(count, name)?;
@@ -44,23 +54,52 @@ impl Binder<'_> {
             OperatorNode::Union(union) => self.union(Some(input), union),
             OperatorNode::Join(join) => self.join(input, join, false),
             OperatorNode::Lookup(join) => self.join(input, join, true),
-            OperatorNode::MvExpand {
-                index,
-                columns,
-                limit,
-            } => self.mv_expand(input, name, index.as_ref(), columns, limit.as_ref()),
-            OperatorNode::Parse {
+            OperatorNode::MvExpand(expansion) => self.mv_expand(input, name, expansion),
+            OperatorNode::MvApply { expansion, body } => {
+                self.mv_apply(input, name, expansion, body)
+            }
+            OperatorNode::Partition { by, body } => self.partition(input, by, body),
+            OperatorNode::Parse(parse) => self.parse(input, name, parse),
+            OperatorNode::ParseKeys {
                 value,
-                relaxed,
-                pattern,
-            } => self.parse(input, name, value, *relaxed, pattern),
+                columns,
+                options,
+            } => self.parse_keys(input, value, columns, options),
+            OperatorNode::MakeSeries(series) => self.make_series(input, series),
+            OperatorNode::TopNested(levels) => self.top_nested(input, levels),
+            OperatorNode::TopHitters { count, of, by } => {
+                self.top_hitters(input, count, of, by.as_ref())
+            }
+            OperatorNode::Sample(count) => {
+                let count = self.count(count, name)?;
+                self.over(input, |input| Node::Take { input, count })
+            }
+            OperatorNode::SampleDistinct { count, of } => self.sample_distinct(input, count, of),
+            OperatorNode::Search(search) => self.search_piped(input, search),
+            OperatorNode::Evaluate(plugin, arguments) => self.evaluate(input, plugin, arguments),
+            OperatorNode::AssertSchema(columns) => {
+                self.assert_schema(input, columns, &operator.name.span)
+            }
+            OperatorNode::Consume => {
+                let none = self.over(input, |input| Node::Take { input, count: 0 })?;
+                self.projection(none, Vec::new())
+            }
             OperatorNode::GetSchema => self.get_schema(&input),
             OperatorNode::As(alias) => {
                 self.names
                     .push((alias.text.clone(), Binding::Table(input.clone())));
                 Ok(input)
             }
-            OperatorNode::Render => Ok(input),
+            OperatorNode::Render(chart) => {
+                if CHARTS.contains(&&*chart.text) {
+                    return Ok(input);
+                }
+                Err(self.wrong(
+                    "SEM0021",
+                    chart.span.clone(),
+                    format!("'render' operator: there is no chart '{}'", chart.text),
+                ))
+            }
             OperatorNode::Invoke(call) => self.invoke(input, call),
             OperatorNode::Unsupported => {
                 self.unsupported(format!("the operator '{name}'"), &operator.name.span)
@@ -69,7 +108,7 @@ impl Binder<'_> {
     }
 
     /// An operator that leaves the columns as they are.
-    fn over(
+    pub(super) fn over(
         &mut self,
         input: Relation,
         node: impl FnOnce(Box<Relation>) -> Node,
@@ -78,7 +117,12 @@ impl Binder<'_> {
         self.relation(node(Box::new(input)), columns, height)
     }
 
-    fn filter(&mut self, input: Relation, name: &str, predicate: &Expression) -> Bound<Relation> {
+    pub(super) fn filter(
+        &mut self,
+        input: Relation,
+        name: &str,
+        predicate: &Expression,
+    ) -> Bound<Relation> {
         let expr = self.expression(Scope::of(&input.columns, name), predicate)?;
         let predicate = self.condition(expr, &predicate.span, &format!("'{name}' operator"))?;
         self.over(input, |input| Node::Filter { input, predicate })
@@ -121,21 +165,57 @@ impl Binder<'_> {
         values: &[NamedExpression],
     ) -> Bound<Relation> {
         let mut names = Names::default();
-        let explicit = self.explicit_names(operator, values)?;
+        let explicit = self.explicit_names(values)?;
         explicit.iter().for_each(|name| {
             names.claim(name);
         });
         let mut outputs = Vec::new();
         for value in values {
             let expr = self.expression(Scope::of(&input.columns, operator), &value.value)?;
+            if let Some(parts) = self.parts(value, &expr) {
+                for part in parts {
+                    let (given, suggestion, expr) = (part.given, part.suggestion, part.value);
+                    let name = given.unwrap_or_else(|| names.unique(&suggestion));
+                    outputs.push((shown(name, expr.kind), expr));
+                }
+                continue;
+            }
             self.single_name(value)?;
             let name = match explicit_name(value) {
                 Some(name) => name,
-                None => names.suggest(suggested(&value.value)),
+                None => names.suggest(suggestion(&input.columns, &value.value)),
             };
             outputs.push((shown(name, expr.kind), expr));
         }
         self.projection(input, outputs)
+    }
+
+    /// The columns that a call of a function of several values makes; `None` if the expression is no
+    /// such call.
+    pub(super) fn parts(&self, value: &NamedExpression, expr: &Expr) -> Option<Vec<Part>> {
+        let ExpressionNode::Call { name, arguments } = &value.value.node else {
+            return None;
+        };
+        let function = functions::scalar_function(&name.text)?;
+        let Returns::Parts(parts) = function.returns else {
+            return None;
+        };
+        let of = arguments
+            .first()
+            .and_then(|argument| suggested(&argument.value))
+            .unwrap_or_default();
+        let parts = parts.iter().enumerate().map(|(at, (part, kind))| {
+            let given = value.names.get(at).map(|name| name.text.clone());
+            let place = Expr::constant(Value::Long(at as i64), Type::Long);
+            let part_of = Expr::call(json::index, vec![expr.clone(), place], Type::Dynamic);
+            let part_of = self.converted(self.fold(part_of), *kind);
+            Part {
+                given,
+                suggestion: format!("{}_{of}_{part}", name.text),
+                value: part_of,
+            }
+        });
+        Some(parts.collect())
     }
 
     fn extend(
@@ -144,13 +224,37 @@ impl Binder<'_> {
         operator: &str,
         values: &[NamedExpression],
     ) -> Bound<Relation> {
-        self.explicit_names(operator, values)?;
+        self.explicit_names(values)?;
         let mut outputs: Vec<Output> = pass(&input.columns);
         let mut names = Names::new(input.columns.iter().map(|column| &column.name));
         for value in values {
             let expr = self.expression(Scope::of(&input.columns, operator), &value.value)?;
+            if let Some(parts) = self.parts(value, &expr) {
+                for part in parts {
+                    let (given, suggestion, expr) = (part.given, part.suggestion, part.value);
+                    let at = given.as_ref().and_then(|name| find(&input.columns, name));
+                    let name = given.unwrap_or_else(|| names.unique(&suggestion));
+                    let output = (shown(name, expr.kind), expr);
+                    match at {
+                        Some(index) => outputs[index] = output,
+                        None => outputs.push(output),
+                    }
+                }
+                continue;
+            }
             self.single_name(value)?;
             let explicit = explicit_name(value);
+            let suggestion = suggestion(&input.columns, &value.value);
+            // A column that an expression is called after is replaced by it, the first time.
+            let replaced = suggestion.as_deref().filter(|_| explicit.is_none());
+            let replaced = replaced.and_then(|name| find(&input.columns, name));
+            if let Some(index) = replaced
+                && outputs[index].1.is_column(index)
+            {
+                let name = input.columns[index].name.clone();
+                outputs[index] = (shown(name, expr.kind), expr);
+                continue;
+            }
             let at = explicit
                 .as_ref()
                 .and_then(|name| find(&input.columns, name));
@@ -159,7 +263,7 @@ impl Binder<'_> {
                     names.claim(&name);
                     name
                 }
-                None => names.suggest(suggested(&value.value)),
+                None => names.suggest(suggestion),
             };
             let output = (shown(name, expr.kind), expr);
             match at {
@@ -173,152 +277,32 @@ impl Binder<'_> {
     }
 
     /// The names that are given, each once.
-    fn explicit_names(&self, operator: &str, values: &[NamedExpression]) -> Bound<Vec<Arc<str>>> {
+    pub(super) fn explicit_names(&self, values: &[NamedExpression]) -> Bound<Vec<Arc<str>>> {
         let mut names: Vec<Arc<str>> = Vec::new();
         for value in values {
             let Some(name) = explicit_name(value) else {
                 continue;
             };
             if names.contains(&name) {
-                return self.unsupported(
-                    format!("'{operator}' with column '{name}' twice"),
-                    &value.value.span,
-                );
+                let span = value
+                    .names
+                    .first()
+                    .map_or(&value.value.span, |name| &name.span);
+                return Err(self.twice(&name, span));
             }
             names.push(name);
         }
         Ok(names)
     }
 
-    fn single_name(&self, value: &NamedExpression) -> Bound<()> {
+    pub(super) fn single_name(&self, value: &NamedExpression) -> Bound<()> {
         match value.names.as_slice() {
             [_, second, ..] => self.unsupported("several names for one expression", &second.span),
             _ => Ok(()),
         }
     }
 
-    /// The columns that the patterns name, in their order.
-    fn matching(
-        &self,
-        columns: &[PlanColumn],
-        operator: &str,
-        pattern: &ColumnPattern,
-    ) -> Bound<Vec<usize>> {
-        if !pattern.wild {
-            return match find(columns, &pattern.text) {
-                Some(index) => Ok(vec![index]),
-                None => {
-                    Err(self.unresolved(operator, "column", &pattern.text, pattern.span.clone()))
-                }
-            };
-        }
-        Ok(columns
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| {
-                column.visibility != Visibility::Ingestion && like(&column.name, &pattern.text)
-            })
-            .map(|(index, _)| index)
-            .collect())
-    }
-
-    fn choose(
-        &mut self,
-        input: Relation,
-        operator: &str,
-        patterns: &[ColumnPattern],
-        keep: bool,
-    ) -> Bound<Relation> {
-        let mut named = vec![false; input.columns.len()];
-        for pattern in patterns {
-            for index in self.matching(&input.columns, operator, pattern)? {
-                named[index] = true;
-            }
-        }
-        let outputs = pass(&input.columns)
-            .into_iter()
-            .zip(named)
-            .filter(|(_, named)| *named == keep)
-            .map(|(output, _)| output)
-            .collect();
-        self.projection(input, outputs)
-    }
-
-    fn rename(
-        &mut self,
-        input: Relation,
-        operator: &str,
-        renames: &[NamedExpression],
-    ) -> Bound<Relation> {
-        let mut outputs = pass(&input.columns);
-        for rename in renames {
-            let ([new], ExpressionNode::Name(old)) = (rename.names.as_slice(), &rename.value.node)
-            else {
-                return Err(self.wrong(
-                    "SEM0011",
-                    rename.value.span.clone(),
-                    format!("'{operator}' operator: expected NewName = OldName"),
-                ));
-            };
-            let Some(index) = find(&input.columns, old) else {
-                return Err(self.unresolved(operator, "column", old, rename.value.span.clone()));
-            };
-            outputs[index].0.name = new.text.clone();
-            outputs[index].0.visibility = Visibility::Shown;
-        }
-        for (at, (column, _)) in outputs.iter().enumerate() {
-            let twice = outputs[..at]
-                .iter()
-                .any(|(other, _)| other.name == column.name);
-            if twice {
-                return Err(self.wrong(
-                    "SEM0012",
-                    renames[0].value.span.clone(),
-                    format!(
-                        "'{operator}' operator: there is a column named '{}' already",
-                        column.name
-                    ),
-                ));
-            }
-        }
-        self.projection(input, outputs)
-    }
-
-    fn reorder(
-        &mut self,
-        input: Relation,
-        operator: &str,
-        patterns: &[(ColumnPattern, Option<PatternOrder>)],
-    ) -> Bound<Relation> {
-        let mut order: Vec<usize> = Vec::new();
-        for (pattern, sorted) in patterns {
-            let mut found = self.matching(&input.columns, operator, pattern)?;
-            let name = |index: &usize| input.columns[*index].name.clone();
-            match sorted {
-                Some(PatternOrder::Ascending) => found.sort_by_key(name),
-                Some(PatternOrder::Descending) => {
-                    found.sort_by_key(name);
-                    found.reverse();
-                }
-                None => {}
-            }
-            for index in found {
-                if !order.contains(&index) {
-                    order.push(index);
-                }
-            }
-        }
-        for index in 0..input.columns.len() {
-            if !order.contains(&index) {
-                order.push(index);
-            }
-        }
-        let all = pass(&input.columns);
-        let outputs = order.into_iter().map(|index| all[index].clone()).collect();
-        self.projection(input, outputs)
-    }
-
-    fn sort(
+    pub(super) fn sort(
         &mut self,
         input: Relation,
         operator: &str,
@@ -328,7 +312,7 @@ impl Binder<'_> {
         let mut bound = Vec::new();
         for key in keys {
             let value = self.expression(Scope::of(&input.columns, operator), &key.value.value)?;
-            if value.kind == Type::Dynamic {
+            if value.kind == Type::Dynamic && limit.is_none() {
                 return Err(self.wrong(
                     "SEM0013",
                     key.value.value.span.clone(),
@@ -348,103 +332,29 @@ impl Binder<'_> {
         })
     }
 
-    fn mv_expand(
-        &mut self,
+    /// The columns must be these, in this order; only a run can tell.
+    fn assert_schema(
+        &self,
         input: Relation,
-        operator: &str,
-        index: Option<&Name>,
-        values: &[(NamedExpression, Option<Type>)],
-        limit: Option<&Expression>,
+        columns: &[ColumnDeclaration],
+        span: &Span,
     ) -> Bound<Relation> {
-        let mut columns = input.columns.clone();
-        let arrival = columns
-            .iter()
-            .position(|column| column.visibility == Visibility::Ingestion);
-        let arrival = arrival.map(|index| columns.remove(index));
-        let mut names = Names::new(columns.iter().map(|column| &column.name));
-        let mut expanded = Vec::new();
-        for (value, kind) in values {
-            let expr = self.expression(Scope::of(&input.columns, operator), &value.value)?;
-            if expr.kind != Type::Dynamic {
-                return Err(self.wrong(
-                    "SEM0014",
-                    value.value.span.clone(),
-                    format!("'{operator}' operator: expanded expression expected to have dynamic type, this one is {}", expr.kind),
-                ));
-            }
-            let kind = kind.unwrap_or(Type::Dynamic);
-            let name = match explicit_name(value) {
-                Some(name) => name,
-                None => match suggested(&value.value) {
-                    Some(name) => name.into(),
-                    None => names.suggest(None),
-                },
-            };
-            let at = match find(&columns, &name) {
-                Some(at) => at,
-                None => {
-                    columns.push(shown(name.clone(), kind));
-                    columns.len() - 1
-                }
-            };
-            columns[at] = shown(name, kind);
-            expanded.push((at, expr, kind));
-        }
-        if let Some(name) = index {
-            columns.push(shown(names.unique(&name.text), Type::Long));
-        }
-        columns.extend(arrival);
-        let limit = match limit {
-            Some(limit) => self.count(limit, operator)?,
-            None => usize::MAX,
+        let shown = || {
+            let columns = input.columns.iter();
+            columns.filter(|column| column.visibility == Visibility::Shown)
         };
-        let height = input.height;
-        let node = Node::MvExpand {
-            input: Box::new(input),
-            expanded,
-            index: index.is_some(),
-            limit,
-        };
-        self.relation(node, columns, height)
-    }
-
-    fn parse(
-        &mut self,
-        input: Relation,
-        operator: &str,
-        value: &Expression,
-        relaxed: bool,
-        pattern: &[ParsePart],
-    ) -> Bound<Relation> {
-        let expr = self.expression(Scope::of(&input.columns, operator), value)?;
-        let value = self.converted(expr, Type::String);
-        let mut columns = input.columns.clone();
-        let arrival = columns
-            .iter()
-            .position(|column| column.visibility == Visibility::Ingestion);
-        let arrival = arrival.map(|index| columns.remove(index));
-        let mut targets = Vec::new();
-        for part in pattern {
-            let ParsePart::Column(name, kind) = part else {
-                continue;
-            };
-            let at = find(&columns, &name.text).unwrap_or_else(|| {
-                columns.push(shown(name.text.clone(), *kind));
-                columns.len() - 1
-            });
-            columns[at] = shown(name.text.clone(), *kind);
-            targets.push(at);
+        let same = shown().count() == columns.len()
+            && shown()
+                .zip(columns)
+                .all(|(has, wanted)| has.name == wanted.name.text && has.kind == wanted.kind);
+        if same || self.rows.is_none() {
+            return Ok(input);
         }
-        columns.extend(arrival);
-        let height = input.height;
-        let node = Node::Parse {
-            input: Box::new(input),
-            value,
-            pattern: pattern.to_vec(),
-            targets,
-            relaxed,
-        };
-        self.relation(node, columns, height)
+        Err(self.wrong(
+            "SEM0019",
+            span.clone(),
+            "'assert-schema' operator: the rows have other columns".into(),
+        ))
     }
 
     fn get_schema(&mut self, input: &Relation) -> Bound<Relation> {
@@ -489,6 +399,9 @@ impl Binder<'_> {
             ));
         };
         if self.lookup(&name.text).is_none() {
+            if self.unknown_table == super::UnknownTable::Wrong {
+                return Err(self.unknown_function(name));
+            }
             return self.unsupported(format!("invoke of {}()", name.text), &name.span);
         }
         // A name that no query can write.
@@ -515,6 +428,15 @@ impl Binder<'_> {
     }
 }
 
+/// As [`suggested`]; of a column that may not be there, the name only if it is.
+fn suggestion(columns: &[PlanColumn], value: &Expression) -> Option<String> {
+    let name = suggested(value)?;
+    let uncertain = matches!(&value.node, ExpressionNode::Call { name, .. }
+        if functions::scalar_function(&name.text)
+            .is_some_and(|function| function.naming == Naming::FirstText));
+    (!uncertain || find(columns, &name).is_some()).then_some(name)
+}
+
 /// All columns as they are.
 pub(super) fn pass(columns: &[PlanColumn]) -> Vec<Output> {
     columns
@@ -533,24 +455,30 @@ pub(super) fn explicit_name(value: &NamedExpression) -> Option<Arc<str>> {
     }
 }
 
-/// Whether the name fits a pattern whose `*` stand for any characters.
-fn like(name: &str, pattern: &str) -> bool {
-    let mut pieces = pattern.split('*');
-    let Some(mut rest) = pieces.next().and_then(|first| name.strip_prefix(first)) else {
-        return false;
-    };
-    let pieces: Vec<&str> = pieces.collect();
-    let Some((last, middle)) = pieces.split_last() else {
-        return rest.is_empty();
-    };
-    for piece in middle {
-        match rest.find(piece) {
-            Some(at) => rest = &rest[at + piece.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
+/// How `render` draws.
+const CHARTS: [&str; 21] = [
+    "3Dchart",
+    "anomalychart",
+    "areachart",
+    "barchart",
+    "card",
+    "columnchart",
+    "graph",
+    "ladderchart",
+    "linechart",
+    "list",
+    "piechart",
+    "pivotchart",
+    "plotly",
+    "sankey",
+    "scatterchart",
+    "stackedareachart",
+    "table",
+    "timechart",
+    "timeline",
+    "timepivot",
+    "treemap",
+];
 
 /// What `getschema` calls the type of the runtime.
 fn runtime_type(kind: Type) -> &'static str {

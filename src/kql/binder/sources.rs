@@ -133,6 +133,7 @@ impl Binder<'_> {
                 let node = Node::Shared(self.shared.len() - 1);
                 self.relation(node, columns, 0)
             }
+            ("totable", [argument]) => self.table(&argument.value, consumer),
             ("table", [argument, ..]) => {
                 let table = self.expression(Scope::of(&[], consumer), &argument.value)?;
                 match table.as_constant() {
@@ -143,7 +144,7 @@ impl Binder<'_> {
                     _ => Err(self.not_a_table(&argument.value.span, consumer)),
                 }
             }
-            ("materialize" | "table", _) => Err(self.wrong(
+            ("materialize" | "table" | "totable", _) => Err(self.wrong(
                 "SEM0219",
                 span.clone(),
                 format!(
@@ -180,6 +181,14 @@ impl Binder<'_> {
                 step,
             } => self.range(name, from, to, step)?,
             Source::Union(union) => self.union(None, union)?,
+            Source::Search(search) => self.search(search)?,
+            Source::Find(find) => self.find(find)?,
+            Source::ExternalData(name, declared) => {
+                if self.rows.is_some() {
+                    return self.unsupported("externaldata", &name.span);
+                }
+                self.data_table(declared, &[])?
+            }
             Source::Unsupported(name) => {
                 return self.unsupported(format!("the operator '{}'", name.text), &name.span);
             }
@@ -196,16 +205,24 @@ impl Binder<'_> {
         values: &[Expression],
     ) -> Bound<Relation> {
         let width = declared.len();
+        for (at, column) in declared.iter().enumerate() {
+            if declared[..at]
+                .iter()
+                .any(|other| other.name.text == column.name.text)
+            {
+                return Err(self.twice(&column.name.text, &column.name.span));
+            }
+        }
         let mut builders: Vec<ColumnBuilder> = declared
             .iter()
             .map(|column| ColumnBuilder::new(column.kind))
             .collect();
-        if let Some(last) = values.last()
+        if let Some(first) = values.first()
             && (width == 0 || !values.len().is_multiple_of(width))
         {
             return Err(self.wrong(
                 "SEM0010",
-                last.span.clone(),
+                first.span.clone(),
                 format!(
                     "'datatable' operator: {} values do not fill rows of {width} columns",
                     values.len()
@@ -239,6 +256,14 @@ impl Binder<'_> {
         let mut outputs = Vec::new();
         for (at, value) in values.iter().enumerate() {
             let expr = self.expression(Scope::of(&[], "print"), &value.value)?;
+            if let Some(parts) = self.parts(value, &expr) {
+                for part in parts {
+                    let name = part.given.unwrap_or_else(|| part.suggestion.into());
+                    columns.push(shown(names.unique(&name), part.value.kind));
+                    outputs.push(part.value);
+                }
+                continue;
+            }
             let name = match value.names.first() {
                 Some(name) => names.unique(&name.text),
                 None => names.unique(&format!("print_{at}")),

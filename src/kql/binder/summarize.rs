@@ -21,6 +21,18 @@ pub(super) struct Collector {
 }
 
 impl Collector {
+    /// For aggregates of rows that are grouped in another way.
+    pub(super) fn without_keys() -> Self {
+        Self {
+            calls: RefCell::default(),
+            keys: 0,
+        }
+    }
+
+    pub(super) fn into_calls(self) -> Vec<AggregateCall> {
+        self.calls.into_inner()
+    }
+
     /// Takes the aggregate in; where its first column stands.
     fn add(&self, call: AggregateCall) -> usize {
         let mut calls = self.calls.borrow_mut();
@@ -37,11 +49,21 @@ impl Binder<'_> {
         values: &[NamedExpression],
         by: &[NamedExpression],
     ) -> Bound<Relation> {
+        self.explicit_names(by)?;
         let mut names = Names::default();
         let mut keys = Vec::new();
         let mut outputs: Vec<(PlanColumn, Expr)> = Vec::new();
         for key in by {
-            let expr = self.expression(Scope::of(&input.columns, "summarize"), &key.value)?;
+            let expr = match self.expression(Scope::of(&input.columns, "summarize"), &key.value) {
+                Ok(expr) => expr,
+                Err(error) => {
+                    // What is wrong before it comes first.
+                    if !values.is_empty() {
+                        self.summarize(input, values, &[])?;
+                    }
+                    return Err(error);
+                }
+            };
             if expr.has_window() {
                 return self.unsupported("a window function in 'by'", &key.value.span);
             }
@@ -85,7 +107,8 @@ impl Binder<'_> {
                 ));
             }
             let name = match value.names.first() {
-                Some(name) => names.unique(&name.text),
+                Some(name) if names.claim(&name.text) => name.text.clone(),
+                Some(name) => return Err(self.twice(&name.text, &name.span)),
                 None => names.suggest(suggested(&value.value)),
             };
             outputs.push((shown(name, expr.kind), expr));
@@ -156,10 +179,13 @@ impl Binder<'_> {
         };
         let count = arguments.len();
         let open = matches!(aggregate.shape, Shape::Extreme | Shape::AnyRow)
-            || aggregate.shape == Shape::Percentiles && name.text.ends_with('s');
-        if aggregate.name == "count" && count > 0 {
-            // Undocumented; the service may take it.
-            return self.unsupported("count() of an expression", &name.span);
+            || aggregate.shape == Shape::PercentileArray
+            || aggregate.shape == Shape::Percentiles && name.text.starts_with("percentiles");
+        if aggregate.name == "count" && count == 1 {
+            // Not documented, and taken all the same.
+            if let Some(conditional) = aggregates::aggregate("countif") {
+                return self.aggregate_call(scope, conditional, name, arguments, star);
+            }
         }
         if count < aggregate.least || !open && count > aggregate.parameters.len() {
             let expected = aggregate.least;
@@ -189,19 +215,30 @@ impl Binder<'_> {
             let expr = self.expression(scope, &argument.value)?;
             let last = aggregate.parameters.len().saturating_sub(1);
             let accepts = match aggregate.shape {
-                Shape::Extreme | Shape::AnyRow => Accepts::Any,
+                Shape::AnyRow => Accepts::Any,
+                Shape::Extreme if at > 0 => Accepts::Any,
                 _ => aggregate.parameters[at.min(last)],
             };
-            let expr = self.accept(&name.text, at, accepts, expr, &argument.value.span)?;
+            // avg() has a signature for each type.
+            let overloaded = aggregate.name.starts_with("avg") && at == 0;
+            let fault = if overloaded {
+                &name.span
+            } else {
+                &argument.value.span
+            };
+            let expr = self.accept(&name.text, at, accepts, expr, fault)?;
             let expr = match (aggregate.shape, expr.kind) {
-                (Shape::Percentiles, Type::Int) => self.converted(expr, Type::Long),
+                (Shape::Percentiles | Shape::PercentileArray, Type::Int) => {
+                    self.converted(expr, Type::Long)
+                }
                 _ => expr,
             };
             if Some(at) == condition_at {
                 condition = Some(expr);
                 continue;
             }
-            if aggregate.shape == Shape::Percentiles && at > 0 && expr.as_constant().is_none() {
+            let ranked = matches!(aggregate.shape, Shape::Percentiles | Shape::PercentileArray);
+            if ranked && at >= aggregate.ranks_from && expr.as_constant().is_none() {
                 return Err(self.wrong(
                     "SEM0220",
                     argument.value.span.clone(),
@@ -215,9 +252,9 @@ impl Binder<'_> {
             bound.push(expr);
         }
         let width = match aggregate.shape {
-            Shape::Value => 1,
+            Shape::Value | Shape::PercentileArray => 1,
             Shape::Extreme | Shape::AnyRow => bound.len(),
-            Shape::Percentiles => bound.len().saturating_sub(1),
+            Shape::Percentiles => bound.len().saturating_sub(aggregate.ranks_from),
         };
         Ok(AggregateCall {
             aggregate,
@@ -240,7 +277,11 @@ impl Binder<'_> {
             return Ok(Vec::new());
         };
         let aggregate = match aggregates::aggregate(&name.text) {
-            Some(aggregate) if aggregate.shape != Shape::Value => aggregate,
+            Some(aggregate)
+                if !matches!(aggregate.shape, Shape::Value | Shape::PercentileArray) =>
+            {
+                aggregate
+            }
             _ => return Ok(Vec::new()),
         };
         let named: Vec<String> = arguments
@@ -261,7 +302,7 @@ impl Binder<'_> {
         match aggregate.shape {
             Shape::Percentiles => {
                 let of = suggested_argument(arguments.first().map(|argument| &argument.value));
-                for rank in &call.arguments[1..] {
+                for rank in call.arguments.iter().skip(aggregate.ranks_from) {
                     let rank =
                         rank.as_constant()
                             .map_or_else(Default::default, |rank| match rank {
@@ -286,15 +327,7 @@ impl Binder<'_> {
                         suggestions.push(suggested_argument(Some(&argument.value)));
                     }
                 }
-                if aggregate.name == "any" {
-                    for suggestion in &mut suggestions {
-                        suggestion.insert_str(0, "any_");
-                    }
-                } else if let Some(first) = suggestions.first_mut()
-                    && first.is_empty()
-                {
-                    *first = aggregate.name.trim_start_matches("arg_").to_string() + "_";
-                }
+                name_extremes(aggregate, &name.text, &mut suggestions);
             }
         }
         let kinds: Vec<Type> = match aggregate.shape {
@@ -314,7 +347,7 @@ impl Binder<'_> {
             .collect())
     }
 
-    pub(super) fn count_rows(&mut self, input: Relation) -> Bound<Relation> {
+    pub(super) fn count_rows(&mut self, input: Relation, name: Option<&Name>) -> Bound<Relation> {
         let Some(aggregate) = aggregates::aggregate("count") else {
             return Err(crate::kql::QueryError::Limit("there is no count()".into()));
         };
@@ -324,7 +357,8 @@ impl Binder<'_> {
             condition: None,
             width: 1,
         };
-        let outputs = vec![(shown("Count", Type::Long), Expr::column(0, Type::Long))];
+        let name = name.map_or_else(|| "Count".into(), |name| name.text.clone());
+        let outputs = vec![(shown(name, Type::Long), Expr::column(0, Type::Long))];
         self.grouped(input, Vec::new(), vec![call], outputs)
     }
 
@@ -346,6 +380,7 @@ impl Binder<'_> {
         values: &[NamedExpression],
         span: &Span,
     ) -> Bound<Relation> {
+        self.explicit_names(values)?;
         let mut names = Names::default();
         let mut keys = Vec::new();
         let mut outputs = Vec::new();
@@ -382,4 +417,35 @@ fn result_type(call: &AggregateCall) -> Type {
         .first()
         .map_or(Type::Long, |argument| argument.kind);
     (call.aggregate.returns)(of)
+}
+
+/// The names that come of an aggregate of several columns beside those of its arguments.
+fn name_extremes(aggregate: &Aggregate, called: &str, suggestions: &mut [String]) {
+    if aggregate.shape == Shape::AnyRow {
+        let several = suggestions.len() > 1;
+        for (at, suggestion) in suggestions.iter_mut().enumerate() {
+            if suggestion.is_empty() && (several || aggregate.name != "any") {
+                *suggestion = format!("any_arg{at}");
+            } else if aggregate.name == "any" {
+                suggestion.insert_str(0, "any_");
+            }
+        }
+        return;
+    }
+    let extreme = aggregate.name.trim_start_matches("arg_");
+    // The old spelling says of each column what it is.
+    let old = called == "argmax" || called == "argmin";
+    let Some((first, rest)) = suggestions.split_first_mut() else {
+        return;
+    };
+    for (at, other) in (1..).zip(rest) {
+        if other.is_empty() {
+            *other = format!("{extreme}_{first}_arg{at}");
+        } else if old {
+            *other = format!("{extreme}_{first}_{other}");
+        }
+    }
+    if old || first.is_empty() {
+        *first = format!("{extreme}_{first}");
+    }
 }

@@ -42,6 +42,16 @@ impl Binder<'_> {
         if arguments.len() > function.parameters.len() {
             return Err(self.user_arity(name, &function, arguments.len(), span));
         }
+        for given in arguments.iter().flat_map(|argument| &argument.names) {
+            let mut known = function.parameters.iter();
+            if !known.any(|parameter| parameter.name.text == given.text) {
+                return Err(self.wrong(
+                    "SEM0219",
+                    given.span.clone(),
+                    format!("{name}(): there is no parameter '{}'", given.text),
+                ));
+            }
+        }
         for (at, parameter) in function.parameters.iter().enumerate() {
             let given = arguments
                 .iter()
@@ -98,7 +108,7 @@ impl Binder<'_> {
             for statement in &function.lets {
                 match statement {
                     Statement::Let { name, value } => binder.bind_let(name, value, true)?,
-                    Statement::Set { .. } | Statement::Query(_) => {}
+                    Statement::Set { .. } | Statement::Declare(_) | Statement::Query(_) => {}
                 }
             }
             bind(binder, &function.result)
@@ -132,7 +142,7 @@ impl Binder<'_> {
     /// Whether the expression is a table, without binding it.
     pub(super) fn is_tabular(&self, expression: &Expression) -> bool {
         match &expression.node {
-            ExpressionNode::Query(_) => true,
+            ExpressionNode::Query(_) | ExpressionNode::Tables(_) => true,
             ExpressionNode::Name(name) => match self.lookup(name) {
                 Some(Binding::Table(_)) => true,
                 Some(Binding::Function(function, _)) => self.is_tabular_body(function),
@@ -176,7 +186,8 @@ impl Binder<'_> {
 }
 
 /// Functions that give tables.
-const TABULAR: [&str; 12] = [
+const TABULAR: [&str; 13] = [
+    "totable",
     "materialize",
     "table",
     "workspace",

@@ -9,7 +9,7 @@ use crate::kql::functions::Context;
 use crate::kql::operators;
 use crate::kql::order::Key;
 use crate::kql::plan::{Expr, ExprNode, Function};
-use crate::kql::syntax::ListOperator;
+use crate::kql::syntax::{ListOperator, ListTest};
 use crate::kql::text::format_value;
 use crate::kql::value::{Type, Value};
 
@@ -29,7 +29,7 @@ pub fn constant(context: &Context, expr: &Expr) -> Option<Value> {
             }
             Function::List(operator) => Some(operators::list(*operator, values[0], &values[1..])),
             Function::Case => Some(case(&values)),
-            Function::InSubquery(..) => None,
+            Function::InSubquery(..) | Function::Varying(_) => None,
         },
         ExprNode::Logic { and, .. } => {
             let decided = Value::Bool(!and);
@@ -56,12 +56,17 @@ fn case(values: &[&Value]) -> Value {
 }
 
 fn is_member(answer: &Answer, operator: ListOperator, value: &Value) -> Value {
-    let found = if operator.case_sensitive {
-        answer.members.contains(&Key(vec![value.clone()]))
-    } else {
-        answer
+    let found = match operator.test {
+        ListTest::In if operator.case_sensitive => {
+            answer.members.contains(&Key(vec![value.clone()]))
+        }
+        ListTest::In => answer
             .lower_case
-            .contains(format_value(value).to_lowercase().as_str())
+            .contains(format_value(value).to_lowercase().as_str()),
+        ListTest::HasAny | ListTest::HasAll => {
+            let members: Vec<&Value> = answer.members.iter().flat_map(|key| &key.0).collect();
+            return operators::list(operator, value, &members);
+        }
     };
     Value::Bool(found != operator.negated)
 }
@@ -77,7 +82,7 @@ impl Evaluator<'_> {
                 arguments,
             } => {
                 let arguments = self.columns(arguments, chunk);
-                self.apply(*function, &arguments, chunk.rows, expr.kind)
+                self.called(*function, &arguments, chunk.rows, expr.kind)
             }
             ExprNode::Window { kernel, arguments } => {
                 let arguments = self.columns(arguments, chunk);
@@ -123,11 +128,18 @@ impl Evaluator<'_> {
         truths(&self.evaluate(expr, chunk))
     }
 
-    fn apply(&self, function: Function, arguments: &[Column], rows: usize, kind: Type) -> Column {
+    fn called(&self, function: Function, arguments: &[Column], rows: usize, kind: Type) -> Column {
         match function {
             Function::Kernel(kernel) => map(arguments, rows, kind, |values| {
                 self.context.admit(kernel(&self.context, values))
             }),
+            Function::Varying(kernel) => {
+                let values = (0..rows).map(|row| {
+                    let values: Vec<&Value> = arguments.iter().map(|one| one.value(row)).collect();
+                    kernel(&self.context, &values)
+                });
+                column(values.collect(), kind)
+            }
             Function::Compare(operator) => map(arguments, rows, kind, |values| {
                 operators::comparison(operator, values[0], values[1])
             }),

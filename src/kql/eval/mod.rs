@@ -1,16 +1,20 @@
 //! Runs a plan. Rows flow from scans upwards in chunks of columns; an operator hands each chunk on
 //! as it comes, unless it needs all rows (sort, summarize, join).
 
+mod apply;
 mod chunk;
 mod expand;
 mod expressions;
 mod join;
+mod parse;
 mod scan;
+mod series;
 mod sort;
 mod summarize;
+mod tops;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,7 +29,7 @@ use super::value::{Type, Value};
 use super::{Database, Partial, QueryError, QueryOptions, QueryResult};
 
 /// The most cells that a query's operators may keep, all counted together.
-const MAX_CELLS: usize = 50_000_000;
+pub const MAX_CELLS: usize = 50_000_000;
 /// Rows made or looked at between two looks at the time.
 const CHUNK_ROWS: usize = 8192;
 
@@ -43,20 +47,20 @@ type Sink<'s> = &'s mut dyn FnMut(Chunk) -> Done<Flow>;
 /// # Errors
 /// [`QueryError::Cancelled`], or [`QueryError::Limit`] where the query needs too much memory.
 pub fn run(database: &dyn Database, plan: &Plan, options: &QueryOptions<'_>) -> Done<QueryResult> {
-    let evaluator = Evaluator {
-        database,
-        options,
-        context: Context::new(options.now),
-        plan,
-        subqueries: RefCell::default(),
-        shared: RefCell::new(vec![None; plan.shared.len()]),
-        cells: Cell::new(0),
-    };
-    for subquery in &plan.subqueries {
-        let answer = evaluator.subquery(subquery)?;
-        evaluator.subqueries.borrow_mut().push(Rc::new(answer));
-    }
-    evaluator.result(plan.max_rows.unwrap_or(options.max_rows))
+    Evaluator::ready(database, plan, options)?.result(plan.max_rows.unwrap_or(options.max_rows))
+}
+
+/// All of a plan's rows: its columns, hidden ones too, and how many rows they have.
+///
+/// # Errors
+/// As [`run`].
+pub fn rows(
+    database: &dyn Database,
+    plan: &Plan,
+    options: &QueryOptions<'_>,
+) -> Done<(Vec<Column>, usize)> {
+    let all = Evaluator::ready(database, plan, options)?.collect(&plan.result)?;
+    Ok((all.columns, all.rows))
 }
 
 struct Evaluator<'a> {
@@ -68,6 +72,8 @@ struct Evaluator<'a> {
     subqueries: RefCell<Vec<Rc<Answer>>>,
     /// The rows that are kept, once they have been asked for.
     shared: RefCell<Vec<Option<Rc<Vec<Chunk>>>>>,
+    /// The rows that each slot is at.
+    applied: RefCell<HashMap<usize, Chunk>>,
     /// Cells kept so far.
     cells: Cell<usize>,
 }
@@ -78,6 +84,31 @@ struct Answer {
     first: Value,
     members: HashSet<Key>,
     lower_case: HashSet<Arc<str>>,
+}
+
+impl<'a> Evaluator<'a> {
+    /// With the subqueries answered.
+    fn ready(
+        database: &'a dyn Database,
+        plan: &'a Plan,
+        options: &'a QueryOptions<'a>,
+    ) -> Done<Self> {
+        let evaluator = Self {
+            database,
+            options,
+            context: Context::new(options.now),
+            plan,
+            subqueries: RefCell::default(),
+            shared: RefCell::new(vec![None; plan.shared.len()]),
+            applied: RefCell::default(),
+            cells: Cell::new(0),
+        };
+        for subquery in &plan.subqueries {
+            let answer = evaluator.subquery(subquery)?;
+            evaluator.subqueries.borrow_mut().push(Rc::new(answer));
+        }
+        Ok(evaluator)
+    }
 }
 
 impl Evaluator<'_> {
@@ -259,19 +290,26 @@ impl Evaluator<'_> {
                 Ok(Flow::More)
             }
             Node::Join(join) => self.join(join, relation, sink),
-            Node::MvExpand {
+            Node::MvExpand { input, expansion } => self.run(input, &mut |chunk| {
+                self.expand_chunk(&chunk, expansion, &relation.columns, sink)
+            }),
+            Node::Parse(parse) => self.parse(parse, &relation.columns, sink),
+            Node::Apply(apply) => self.apply(apply, relation, sink),
+            Node::Partition {
                 input,
-                expanded,
-                index,
-                limit,
-            } => self.mv_expand(input, expanded, *index, *limit, relation, sink),
-            Node::Parse {
-                input,
-                value,
-                pattern,
-                targets,
-                relaxed,
-            } => self.parse(input, value, (pattern, targets, *relaxed), relation, sink),
+                key,
+                slot,
+                body,
+            } => self.partition(input, key, *slot, body, sink),
+            Node::Applied(slot) => {
+                let rows = self.applied.borrow().get(slot).cloned();
+                match rows {
+                    Some(chunk) if chunk.rows > 0 => sink(chunk),
+                    _ => Ok(Flow::More),
+                }
+            }
+            Node::Series(series) => self.series(series, sink),
+            Node::TopNested { input, levels } => self.top_nested(input, levels, relation, sink),
             Node::Shared(index) => {
                 for chunk in self.shared(*index)?.iter() {
                     if sink(chunk.clone())? == Flow::Enough {

@@ -215,6 +215,7 @@ fn capacity(values: &[&Value], at: usize) -> usize {
 
 pub struct List {
     size_at: usize,
+    with_nulls: bool,
     elements: Vec<serde_json::Value>,
 }
 
@@ -222,7 +223,15 @@ impl List {
     pub fn new(size_at: usize) -> Self {
         Self {
             size_at,
+            with_nulls: false,
             elements: Vec::new(),
+        }
+    }
+
+    pub fn with_nulls() -> Self {
+        Self {
+            with_nulls: true,
+            ..Self::new(1)
         }
     }
 }
@@ -233,7 +242,8 @@ impl Accumulator for List {
     }
 
     fn add(&mut self, values: &[&Value]) {
-        if !values[0].is_null() && self.elements.len() < capacity(values, self.size_at) {
+        let wanted = self.with_nulls || !values[0].is_null();
+        if wanted && self.elements.len() < capacity(values, self.size_at) {
             self.elements.push(json::from_value(values[0]));
         }
     }
@@ -304,10 +314,38 @@ impl Accumulator for Bag {
 }
 
 /// Nearest rank: exact, where the service estimates.
-#[derive(Default)]
 pub struct Percentiles {
-    values: Vec<Value>,
+    /// The second argument says how often a value counts.
+    weighted: bool,
+    /// All in one array.
+    array: bool,
+    values: Vec<(Value, f64)>,
     ranks: Vec<f64>,
+}
+
+impl Percentiles {
+    pub fn new(weighted: bool, array: bool) -> Self {
+        Self {
+            weighted,
+            array,
+            values: Vec::new(),
+            ranks: Vec::new(),
+        }
+    }
+
+    fn at(&self, rank: f64, total: f64) -> Value {
+        let wanted = rank / 100.0 * total;
+        let mut sum = 0.0;
+        for (value, weight) in &self.values {
+            sum += weight;
+            if sum >= wanted && sum > 0.0 {
+                return value.clone();
+            }
+        }
+        self.values
+            .last()
+            .map_or(Value::Null, |(value, _)| value.clone())
+    }
 }
 
 impl Accumulator for Percentiles {
@@ -316,28 +354,110 @@ impl Accumulator for Percentiles {
     }
 
     fn add(&mut self, values: &[&Value]) {
+        let first_rank = 1 + usize::from(self.weighted);
         if self.ranks.is_empty() {
-            self.ranks = values[1..]
-                .iter()
-                .filter_map(|rank| as_real(rank))
-                .collect();
+            for rank in &values[first_rank..] {
+                match json::array(rank) {
+                    Some(ranks) => self
+                        .ranks
+                        .extend(ranks.iter().filter_map(|rank| rank.as_f64())),
+                    None => self.ranks.extend(as_real(rank)),
+                }
+            }
         }
-        if !values[0].is_null() {
-            self.values.push(values[0].clone());
+        let weight = if self.weighted {
+            as_real(values[1]).unwrap_or(0.0)
+        } else {
+            1.0
+        };
+        if !values[0].is_null() && weight > 0.0 {
+            self.values.push((values[0].clone(), weight));
         }
     }
 
     fn finish(&mut self) -> Vec<Value> {
-        self.values.sort_by(order::sort_order);
-        let last = self.values.len().saturating_sub(1);
-        self.ranks
+        self.values
+            .sort_by(|(left, _), (right, _)| order::sort_order(left, right));
+        let total = self.values.iter().map(|(_, weight)| weight).sum();
+        let found: Vec<Value> = self
+            .ranks
             .iter()
-            .map(|rank| {
-                let nearest = (rank / 100.0 * self.values.len() as f64).ceil() as usize;
-                let at = nearest.saturating_sub(1).min(last);
-                self.values.get(at).cloned().unwrap_or(Value::Null)
-            })
-            .collect()
+            .map(|rank| self.at(*rank, total))
+            .collect();
+        if self.array {
+            let elements: Vec<_> = found.iter().map(json::from_value).collect();
+            return vec![Value::Dynamic(Arc::new(elements.into()))];
+        }
+        found
+    }
+}
+
+/// All the values' bits by one operation.
+pub struct Bits {
+    apply: fn(i64, i64) -> i64,
+    bits: Option<i64>,
+}
+
+impl Bits {
+    pub fn new(apply: fn(i64, i64) -> i64) -> Self {
+        Self { apply, bits: None }
+    }
+}
+
+impl Accumulator for Bits {
+    fn add(&mut self, values: &[&Value]) {
+        if let Some(bits) = as_long(values[0]) {
+            self.bits = Some(self.bits.map_or(bits, |all| (self.apply)(all, bits)));
+        }
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        vec![self.bits.map_or(Value::Null, Value::Long)]
+    }
+}
+
+/// How two values vary together.
+pub struct Covariance {
+    sample: bool,
+    count: f64,
+    means: (f64, f64),
+    products: f64,
+}
+
+impl Covariance {
+    pub fn new(sample: bool) -> Self {
+        Self {
+            sample,
+            count: 0.0,
+            means: (0.0, 0.0),
+            products: 0.0,
+        }
+    }
+}
+
+impl Accumulator for Covariance {
+    fn add(&mut self, values: &[&Value]) {
+        let (Some(left), Some(right)) = (as_real(values[0]), as_real(values[1])) else {
+            return;
+        };
+        self.count += 1.0;
+        let from_mean = left - self.means.0;
+        self.means.0 += from_mean / self.count;
+        self.means.1 += (right - self.means.1) / self.count;
+        self.products += from_mean * (right - self.means.1);
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        let degrees = if self.sample {
+            self.count - 1.0
+        } else {
+            self.count
+        };
+        vec![match degrees {
+            degrees if degrees > 0.0 => Value::Real(self.products / degrees),
+            _ if self.count > 0.0 => Value::Real(0.0),
+            _ => Value::Null,
+        }]
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::Accepts::{self, Any, Integer, Is, Measure, Number};
+use super::Accepts::{self, Any, Integer, Is, Measure, NotDynamic, Number, Ordered};
 use super::accumulators::{
-    Accumulator, AnyRow, Average, Bag, Count, Distinct, Extreme, List, Percentiles, Set, Spread,
-    Sum,
+    Accumulator, AnyRow, Average, Bag, Bits, Count, Covariance, Distinct, Extreme, List,
+    Percentiles, Set, Spread, Sum,
 };
 use crate::kql::value::Type;
 
@@ -21,6 +21,8 @@ pub struct Aggregate {
     pub returns: fn(Type) -> Type,
     /// From the first argument's type.
     pub start: fn(Type) -> Box<dyn Accumulator>,
+    /// Where the percentages begin among the arguments.
+    pub ranks_from: usize,
     /// The last argument is a condition: rows where it does not hold are passed over.
     pub conditional: bool,
     /// What it gives, in a line.
@@ -36,8 +38,10 @@ pub enum Shape {
     Extreme,
     /// One value for each argument, of any one row.
     AnyRow,
-    /// One value for each argument behind the first, a constant percentage.
+    /// One value for each constant percentage among the arguments.
     Percentiles,
+    /// The same in an array.
+    PercentileArray,
 }
 
 const fn row(
@@ -55,6 +59,7 @@ const fn row(
         shape: Shape::Value,
         returns,
         start,
+        ranks_from: 1,
         conditional: false,
         about,
     }
@@ -68,6 +73,11 @@ impl Aggregate {
 
     const fn optional_from(mut self, least: usize) -> Self {
         self.least = least;
+        self
+    }
+
+    const fn weighted(mut self) -> Self {
+        self.ranks_from = 2;
         self
     }
 
@@ -89,11 +99,10 @@ const REAL: fn(Type) -> Type = |_| Type::Real;
 const SAME: fn(Type) -> Type = |kind| kind;
 const SUM: fn(Type) -> Type = |kind| match kind {
     Type::Int => Type::Long,
-    Type::Dynamic => Type::Real,
     kind => kind,
 };
 const AVERAGE: fn(Type) -> Type = |kind| match kind {
-    Type::Int | Type::Long | Type::Dynamic => Type::Real,
+    Type::Int | Type::Long => Type::Real,
     kind => kind,
 };
 
@@ -132,14 +141,14 @@ pub const ROWS: &[Aggregate] = &[
     .when(),
     row(
         "count_distinct",
-        &[Any],
+        &[NotDynamic],
         LONG,
         |_| Box::new(Distinct::default()),
         "How many distinct values.",
     ),
     row(
         "count_distinctif",
-        &[Any, IF],
+        &[NotDynamic, IF],
         LONG,
         |_| Box::new(Distinct::default()),
         "How many distinct values among the rows that hold.",
@@ -177,14 +186,14 @@ pub const ROWS: &[Aggregate] = &[
     .when(),
     row(
         "min",
-        &[Any],
+        &[Ordered],
         SAME,
         |_| Box::new(Extreme::new(Ordering::Less)),
         "The least value; null without values.",
     ),
     row(
         "minif",
-        &[Any, IF],
+        &[Ordered, IF],
         SAME,
         |_| Box::new(Extreme::new(Ordering::Less)),
         "The least value of the rows that hold.",
@@ -192,14 +201,14 @@ pub const ROWS: &[Aggregate] = &[
     .when(),
     row(
         "max",
-        &[Any],
+        &[Ordered],
         SAME,
         |_| Box::new(Extreme::new(Ordering::Greater)),
         "The greatest value; null without values.",
     ),
     row(
         "maxif",
-        &[Any, IF],
+        &[Ordered, IF],
         SAME,
         |_| Box::new(Extreme::new(Ordering::Greater)),
         "The greatest value of the rows that hold.",
@@ -207,7 +216,7 @@ pub const ROWS: &[Aggregate] = &[
     .when(),
     row(
         "arg_max",
-        &[Any],
+        &[Ordered],
         SAME,
         |_| Box::new(Extreme::new(Ordering::Greater)),
         "The row with the greatest value.",
@@ -215,7 +224,7 @@ pub const ROWS: &[Aggregate] = &[
     .shape(Shape::Extreme),
     row(
         "arg_min",
-        &[Any],
+        &[Ordered],
         SAME,
         |_| Box::new(Extreme::new(Ordering::Less)),
         "The row with the least value.",
@@ -313,38 +322,39 @@ pub const ROWS: &[Aggregate] = &[
     .when(),
     row(
         "make_bag",
-        &[Is(Type::Dynamic)],
+        &[Is(Type::Dynamic), Integer],
         DYNAMIC,
         |_| Box::new(Bag::default()),
         "The bags in one; of equal keys the last counts.",
     )
-    .prefix("bag"),
+    .prefix("bag")
+    .optional_from(1),
     row(
         "percentile",
-        &[Measure, Number],
+        &[Any, Number],
         SAME,
-        |_| Box::new(Percentiles::default()),
+        |_| Box::new(Percentiles::new(false, false)),
         "The value that so many percent do not exceed.",
     )
     .shape(Shape::Percentiles),
     row(
         "percentiles",
-        &[Measure, Number],
+        &[Any, Number],
         SAME,
-        |_| Box::new(Percentiles::default()),
+        |_| Box::new(Percentiles::new(false, false)),
         "The values that so many percent each do not exceed.",
     )
     .shape(Shape::Percentiles),
     row(
         "stdev",
-        &[Number],
+        &[Measure],
         REAL,
         |_| Box::new(Spread::new(true, true)),
         "The sample's standard deviation.",
     ),
     row(
         "stdevif",
-        &[Number, IF],
+        &[Measure, IF],
         REAL,
         |_| Box::new(Spread::new(true, true)),
         "The standard deviation of the rows that hold.",
@@ -352,21 +362,21 @@ pub const ROWS: &[Aggregate] = &[
     .when(),
     row(
         "stdevp",
-        &[Number],
+        &[Measure],
         REAL,
         |_| Box::new(Spread::new(false, true)),
         "The population's standard deviation.",
     ),
     row(
         "variance",
-        &[Number],
+        &[Measure],
         REAL,
         |_| Box::new(Spread::new(true, false)),
         "The sample's variance.",
     ),
     row(
         "varianceif",
-        &[Number, IF],
+        &[Measure, IF],
         REAL,
         |_| Box::new(Spread::new(true, false)),
         "The variance of the rows that hold.",
@@ -374,11 +384,144 @@ pub const ROWS: &[Aggregate] = &[
     .when(),
     row(
         "variancep",
-        &[Number],
+        &[Measure],
         REAL,
         |_| Box::new(Spread::new(false, false)),
         "The population's variance.",
     ),
+    row(
+        "cnt",
+        &[],
+        LONG,
+        |_| Box::new(Count::default()),
+        "How many rows.",
+    ),
+    row(
+        "make_list_with_nulls",
+        &[Any],
+        DYNAMIC,
+        |_| Box::new(List::with_nulls()),
+        "The values in an array, nulls among them.",
+    )
+    .prefix("list"),
+    row(
+        "make_bag_if",
+        &[Is(Type::Dynamic), IF, Integer],
+        DYNAMIC,
+        |_| Box::new(Bag::default()),
+        "The bags of the rows that hold, in one.",
+    )
+    .prefix("bag")
+    .optional_from(2)
+    .when(),
+    row(
+        "make_dictionary",
+        &[Is(Type::Dynamic), Integer],
+        DYNAMIC,
+        |_| Box::new(Bag::default()),
+        "The bags in one; of equal keys the last counts.",
+    )
+    .prefix("dictionary")
+    .optional_from(1),
+    row(
+        "percentilew",
+        &[Any, Integer, Number],
+        SAME,
+        |_| Box::new(Percentiles::new(true, false)),
+        "The value that so many percent do not exceed, each counted as often as its weight says.",
+    )
+    .shape(Shape::Percentiles)
+    .weighted(),
+    row(
+        "percentilesw",
+        &[Any, Integer, Number],
+        SAME,
+        |_| Box::new(Percentiles::new(true, false)),
+        "The values that so many percent each do not exceed, by weight.",
+    )
+    .shape(Shape::Percentiles)
+    .weighted(),
+    row(
+        "percentiles_array",
+        &[Any, Any],
+        DYNAMIC,
+        |_| Box::new(Percentiles::new(false, true)),
+        "The values that so many percent each do not exceed, in an array.",
+    )
+    .prefix("percentiles")
+    .shape(Shape::PercentileArray),
+    row(
+        "percentilesw_array",
+        &[Any, Integer, Any],
+        DYNAMIC,
+        |_| Box::new(Percentiles::new(true, true)),
+        "The values that so many percent each do not exceed, by weight, in an array.",
+    )
+    .prefix("percentiles")
+    .shape(Shape::PercentileArray)
+    .weighted(),
+    row(
+        "variancepif",
+        &[Measure, IF],
+        REAL,
+        |_| Box::new(Spread::new(false, false)),
+        "The population's variance, of the rows that hold.",
+    )
+    .when(),
+    row(
+        "covariance",
+        &[Measure, Measure],
+        REAL,
+        |_| Box::new(Covariance::new(true)),
+        "The sample's covariance.",
+    ),
+    row(
+        "covarianceif",
+        &[Measure, Measure, IF],
+        REAL,
+        |_| Box::new(Covariance::new(true)),
+        "The sample's covariance, of the rows that hold.",
+    )
+    .when(),
+    row(
+        "covariancep",
+        &[Measure, Measure],
+        REAL,
+        |_| Box::new(Covariance::new(false)),
+        "The population's covariance.",
+    ),
+    row(
+        "covariancepif",
+        &[Measure, Measure, IF],
+        REAL,
+        |_| Box::new(Covariance::new(false)),
+        "The population's covariance, of the rows that hold.",
+    )
+    .when(),
+    row(
+        "binary_all_and",
+        &[Measure],
+        SAME,
+        |_| Box::new(Bits::new(|all, bits| all & bits)),
+        "The bits that all values have.",
+    )
+    .prefix(""),
+    row(
+        "binary_all_or",
+        &[Measure],
+        SAME,
+        |_| Box::new(Bits::new(|all, bits| all | bits)),
+        "The bits that any value has.",
+    )
+    .prefix(""),
+    row(
+        "binary_all_xor",
+        &[Measure],
+        SAME,
+        |_| Box::new(Bits::new(|all, bits| all ^ bits)),
+        "The bits that an odd number of values have.",
+    )
+    .prefix(""),
 ];
 
 /// The aggregate with this name or one of its old names.

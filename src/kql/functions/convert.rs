@@ -2,7 +2,7 @@
 
 use rust_decimal::prelude::ToPrimitive;
 
-use super::Accepts::{Any, Integer, Is};
+use super::Accepts::{Any, Integer, TextOrDynamic};
 use super::{Context, Returns, RowKernel, ScalarFunction, json};
 use crate::kql::calendar::DAY;
 use crate::kql::order::as_real;
@@ -76,7 +76,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .named_as_argument(),
     ScalarFunction::new(
         "toguid",
-        &[Any],
+        &[TextOrDynamic],
         Returns::Is(Type::Guid),
         to_guid,
         "The value as a guid.",
@@ -84,7 +84,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .named_as_argument(),
     ScalarFunction::new(
         "tohex",
-        &[Integer, Is(Type::Long)],
+        &[Integer, Integer],
         Returns::Is(Type::String),
         to_hex,
         "The number in hexadecimal digits.",
@@ -97,7 +97,8 @@ pub const ROWS: &[ScalarFunction] = &[
         Returns::Is(Type::String),
         get_type,
         "The name of the value's type; for dynamic values that of what they hold.",
-    ),
+    )
+    .prefixed("type"),
 ];
 
 /// The conversion to a type.

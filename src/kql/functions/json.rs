@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::Accepts::{Any, Integer, Is, Text, TextOrDynamic, TypeName};
+use super::Accepts::{Any, AnyText, Integer, Is, Text, TextOrDynamic, TypeName};
 use super::{Context, Returns, ScalarFunction, convert};
 use crate::kql::order::as_long;
 use crate::kql::text;
@@ -19,7 +19,7 @@ const BAG: super::Accepts = Is(Type::Dynamic);
 pub const ROWS: &[ScalarFunction] = &[
     ScalarFunction::new(
         "parse_json",
-        &[Any],
+        &[TextOrDynamic],
         DYNAMIC,
         parse_json,
         "The JSON that a string holds; a string that holds none stays one.",
@@ -39,6 +39,7 @@ pub const ROWS: &[ScalarFunction] = &[
         extract_json,
         "What stands at a JSON path of a text.",
     )
+    .constant_at(&[0])
     .optional_from(2),
     ScalarFunction::new(
         "array_length",
@@ -118,7 +119,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .repeating(1),
     ScalarFunction::new(
         "strcat_array",
-        &[BAG, Text],
+        &[BAG, AnyText],
         STRING,
         strcat_array,
         "The elements' texts with a delimiter between.",
@@ -162,7 +163,8 @@ pub const ROWS: &[ScalarFunction] = &[
         DYNAMIC,
         repeat,
         "An array of so many times the value.",
-    ),
+    )
+    .prefixed("repeat"),
     ScalarFunction::new(
         "parse_csv",
         &[TextOrDynamic],
@@ -202,7 +204,7 @@ fn position(at: i64, len: usize) -> Option<usize> {
     usize::try_from(from_start).ok()
 }
 
-fn wrap(json: Json) -> Value {
+pub fn wrap(json: Json) -> Value {
     match json {
         Json::Null => Value::Null,
         json => Value::Dynamic(Arc::new(json)),
@@ -300,14 +302,14 @@ fn walk<'a>(json: &'a Json, path: &str) -> Option<&'a Json> {
     Some(at)
 }
 
-fn array(value: &Value) -> Option<&Vec<Json>> {
+pub fn array(value: &Value) -> Option<&Vec<Json>> {
     match value {
         Value::Dynamic(json) => json.as_array(),
         _ => None,
     }
 }
 
-fn bag(value: &Value) -> Option<&serde_json::Map<String, Json>> {
+pub fn bag(value: &Value) -> Option<&serde_json::Map<String, Json>> {
     match value {
         Value::Dynamic(json) => json.as_object(),
         _ => None,

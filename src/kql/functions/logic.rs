@@ -1,32 +1,121 @@
-//! Choice, emptiness and the functions that stand for rows rather than values.
+//! Choice, emptiness, and calls that are not what they seem.
 
-use super::Accepts::{Any, Integer, Is};
-use super::{Context, Kernel, Naming, Returns, ScalarFunction, Special};
-use crate::kql::batch::Column;
-use crate::kql::order::{self, as_long};
+use super::Accepts::{Any, Is, Ordered};
+use super::{Context, Returns, ScalarFunction, Special};
+use crate::kql::order;
 use crate::kql::value::{Type, Value};
 
 const BOOL: Returns = Returns::Is(Type::Bool);
 
 pub const ROWS: &[ScalarFunction] = &[
-    ScalarFunction::new("iff", &[Is(Type::Bool), Any, Any], Returns::Common(1), iff, "The second value where the first holds, else the third."),
-    ScalarFunction::new("case", &[Is(Type::Bool), Any, Any], Returns::Common(1), iff, "The value behind the first condition that holds, else the last.").repeating(1).special(Special::Case),
-    ScalarFunction::new("coalesce", &[Any, Any], Returns::Common(0), coalesce, "The first value that is not null (for strings, not empty).").repeating(1),
-    ScalarFunction::new("max_of", &[Any, Any], Returns::Common(0), max_of, "The greatest of the values.").repeating(1),
-    ScalarFunction::new("min_of", &[Any, Any], Returns::Common(0), min_of, "The least of the values.").repeating(1),
-    ScalarFunction::new("not", &[Is(Type::Bool)], BOOL, not, "The opposite truth value."),
-    ScalarFunction::new("isempty", &[Any], BOOL, is_empty, "Whether the value is null or the empty string."),
-    ScalarFunction::new("isnotempty", &[Any], BOOL, is_not_empty, "Whether the value is neither null nor the empty string."),
-    ScalarFunction::new("isnull", &[Any], BOOL, is_null, "Whether the value is null; a string never is."),
-    ScalarFunction::new("isnotnull", &[Any], BOOL, is_not_null, "Whether the value is not null."),
-    ScalarFunction::new("column_ifexists", &[Is(Type::String), Any], Returns::Argument(1), second, "The column of that name, or the second value if there is none.").named_as_text().special(Special::ColumnIfExists),
-    ScalarFunction::new("ingestion_time", &[], Returns::Is(Type::DateTime), null, "When the row arrived.").special(Special::IngestionTime),
-    ScalarFunction::new("toscalar", &[Any], Returns::Argument(0), null, "The first column of the first row of a query.").special(Special::ToScalar),
-    ScalarFunction::new("materialize", &[Any], Returns::Argument(0), null, "A query's rows, worked out once.").special(Special::Materialize),
-    ScalarFunction { kernel: Kernel::Window(row_number), naming: Naming::None, ..ScalarFunction::new("row_number", &[Integer, Is(Type::Bool)], Returns::Is(Type::Long), null, "The row's number, from 1 or the number given; begins anew where the second value holds.").optional_from(0) },
-    ScalarFunction::new("prev", &[Any, Integer, Any], Returns::Argument(0), null, "The value some rows before, 1 unless said otherwise.").optional_from(1).window(prev),
-    ScalarFunction::new("next", &[Any, Integer, Any], Returns::Argument(0), null, "The value some rows further, 1 unless said otherwise.").optional_from(1).window(next),
-    ScalarFunction::new("row_cumsum", &[super::Accepts::Measure, Is(Type::Bool)], Returns::Argument(0), null, "The sum of the values so far; begins anew where the second value holds.").optional_from(1).window(row_cumsum),
+    ScalarFunction::new(
+        "iff",
+        &[Is(Type::Bool), Any, Any],
+        Returns::Common(1),
+        iff,
+        "The second value where the first holds, else the third.",
+    ),
+    ScalarFunction::new(
+        "case",
+        &[Is(Type::Bool), Any, Any],
+        Returns::Common(1),
+        iff,
+        "The value behind the first condition that holds, else the last.",
+    )
+    .repeating(1)
+    .special(Special::Case),
+    ScalarFunction::new(
+        "coalesce",
+        &[Any, Any],
+        Returns::Common(0),
+        coalesce,
+        "The first value that is not null (for strings, not empty).",
+    )
+    .repeating(1),
+    ScalarFunction::new(
+        "max_of",
+        &[Ordered, Ordered],
+        Returns::Common(0),
+        max_of,
+        "The greatest of the values.",
+    )
+    .repeating(1),
+    ScalarFunction::new(
+        "min_of",
+        &[Ordered, Ordered],
+        Returns::Common(0),
+        min_of,
+        "The least of the values.",
+    )
+    .repeating(1),
+    ScalarFunction::new(
+        "not",
+        &[Is(Type::Bool)],
+        BOOL,
+        not,
+        "The opposite truth value.",
+    ),
+    ScalarFunction::new(
+        "isempty",
+        &[Any],
+        BOOL,
+        is_empty,
+        "Whether the value is null or the empty string.",
+    ),
+    ScalarFunction::new(
+        "isnotempty",
+        &[Any],
+        BOOL,
+        is_not_empty,
+        "Whether the value is neither null nor the empty string.",
+    ),
+    ScalarFunction::new(
+        "isnull",
+        &[Any],
+        BOOL,
+        is_null,
+        "Whether the value is null; a string never is.",
+    ),
+    ScalarFunction::new(
+        "isnotnull",
+        &[Any],
+        BOOL,
+        is_not_null,
+        "Whether the value is not null.",
+    ),
+    ScalarFunction::new(
+        "column_ifexists",
+        &[Is(Type::String), Any],
+        Returns::Argument(1),
+        second,
+        "The column of that name, or the second value if there is none.",
+    )
+    .named_as_text()
+    .special(Special::ColumnIfExists),
+    ScalarFunction::new(
+        "ingestion_time",
+        &[],
+        Returns::Is(Type::DateTime),
+        null,
+        "When the row arrived.",
+    )
+    .special(Special::IngestionTime),
+    ScalarFunction::new(
+        "toscalar",
+        &[Any],
+        Returns::Argument(0),
+        null,
+        "The first column of the first row of a query.",
+    )
+    .special(Special::ToScalar),
+    ScalarFunction::new(
+        "materialize",
+        &[Any],
+        Returns::Argument(0),
+        null,
+        "A query's rows, worked out once.",
+    )
+    .special(Special::Materialize),
 ];
 
 fn null(_: &Context, _: &[&Value]) -> Value {
@@ -102,75 +191,4 @@ fn is_null(_: &Context, values: &[&Value]) -> Value {
 
 fn is_not_null(_: &Context, values: &[&Value]) -> Value {
     Value::Bool(!values[0].is_null())
-}
-
-fn holds(column: Option<&Column>, row: usize) -> bool {
-    column.is_some_and(|column| column.value(row) == &Value::Bool(true))
-}
-
-fn row_number(columns: &[Column], rows: usize) -> Vec<Value> {
-    let mut number: i64 = 0;
-    (0..rows)
-        .map(|row| {
-            let start = columns
-                .first()
-                .and_then(|column| as_long(column.value(row)))
-                .unwrap_or(1);
-            if row == 0 || holds(columns.get(1), row) {
-                number = start;
-            } else {
-                number = number.wrapping_add(1);
-            }
-            Value::Long(number)
-        })
-        .collect()
-}
-
-fn row_cumsum(columns: &[Column], rows: usize) -> Vec<Value> {
-    let context = Context::new(crate::kql::DateTime::MIN);
-    let mut sum = Value::Null;
-    (0..rows)
-        .map(|row| {
-            let value = columns[0].value(row);
-            if sum.is_null() || holds(columns.get(1), row) {
-                sum = value.clone();
-            } else if !value.is_null() {
-                sum = match (&sum, value) {
-                    (Value::Int(sum), Value::Int(value)) => Value::Int(sum.wrapping_add(*value)),
-                    _ => crate::kql::operators::add(&context, &[&sum, value]),
-                };
-            }
-            sum.clone()
-        })
-        .collect()
-}
-
-fn prev(columns: &[Column], rows: usize) -> Vec<Value> {
-    shifted(columns, rows, -1)
-}
-
-fn next(columns: &[Column], rows: usize) -> Vec<Value> {
-    shifted(columns, rows, 1)
-}
-
-/// Each row's value is that of the row so many further in `direction`, else the default.
-fn shifted(columns: &[Column], rows: usize, direction: i64) -> Vec<Value> {
-    (0..rows)
-        .map(|row| {
-            let by = match columns.get(1) {
-                Some(column) => as_long(column.value(row)).unwrap_or(0),
-                None => 1,
-            };
-            let at = by
-                .checked_mul(direction)
-                .and_then(|by| i64::try_from(row).ok()?.checked_add(by))
-                .and_then(|at| usize::try_from(at).ok())
-                .filter(|&at| at < rows);
-            match (at, columns.get(2)) {
-                (Some(at), _) => columns[0].value(at).clone(),
-                (None, Some(default)) => default.value(row).clone(),
-                (None, None) => Value::Null,
-            }
-        })
-        .collect()
 }

@@ -1,6 +1,6 @@
 //! Numbers, and `bin`, which rounds numbers and moments alike.
 
-use super::Accepts::{Any, Integer, Measure, Number};
+use super::Accepts::{Integer, Length, Measure, Number};
 use super::{Context, Returns, ScalarFunction};
 use crate::kql::operators;
 use crate::kql::order::{as_long, as_real};
@@ -18,6 +18,7 @@ pub const ROWS: &[ScalarFunction] = &[
         bin,
         "The value rounded down to a multiple of the second.",
     )
+    .overloaded()
     .named_as_argument(),
     ScalarFunction::new(
         "bin_at",
@@ -26,14 +27,16 @@ pub const ROWS: &[ScalarFunction] = &[
         bin_at,
         "The value rounded down to a multiple of the second, counted from the third.",
     )
+    .overloaded()
     .named_as_argument(),
     ScalarFunction::new(
         "abs",
-        &[Measure],
+        &[Length],
         Returns::Of(abs_type),
         abs,
         "The value without its sign.",
     )
+    .overloaded()
     .named_as_argument(),
     ScalarFunction::new(
         "round",
@@ -42,6 +45,7 @@ pub const ROWS: &[ScalarFunction] = &[
         round,
         "The nearest number with so many digits behind the point.",
     )
+    .constant_at(&[1])
     .optional_from(1)
     .named_as_argument(),
     ScalarFunction::new(
@@ -150,21 +154,21 @@ pub const ROWS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "isnan",
-        &[Any],
+        &[Number],
         BOOL,
         |_, v| test(v, f64::is_nan),
         "Whether the value is no number.",
     ),
     ScalarFunction::new(
         "isinf",
-        &[Any],
+        &[Number],
         BOOL,
         |_, v| test(v, f64::is_infinite),
         "Whether the value is infinite.",
     ),
     ScalarFunction::new(
         "isfinite",
-        &[Any],
+        &[Number],
         BOOL,
         |_, v| test(v, f64::is_finite),
         "Whether the value is a finite number.",
@@ -309,8 +313,8 @@ fn ceiling(_: &Context, values: &[&Value]) -> Value {
 fn bin_type(kinds: &[Type]) -> Type {
     match kinds {
         [kind @ (Type::DateTime | Type::TimeSpan), ..] => *kind,
-        [value, size, ..] if value.is_numeric() && size.is_numeric() => {
-            match operators::wider(*value, *size) {
+        [value, rest @ ..] if value.is_numeric() => {
+            match rest.iter().copied().fold(*value, operators::wider) {
                 Type::Int => Type::Long,
                 wide => wide,
             }

@@ -4,13 +4,24 @@
 
 pub mod accumulators;
 pub mod aggregates;
+mod arrays;
+mod bags;
 mod convert;
+mod encoding;
+mod formats;
+mod geo;
+mod ipv6;
 pub mod json;
 mod logic;
 mod math;
 mod network;
+mod patterns;
+mod series;
+mod special_math;
 mod strings;
+mod terms;
 mod time;
+mod window;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -21,6 +32,8 @@ use regex::{Regex, RegexBuilder};
 use super::batch::Column;
 use super::value::{DateTime, Type, Value};
 
+pub use bags::{pack_all, parse_keys};
+
 /// What a kernel may know beside its arguments.
 pub struct Context {
     pub now: DateTime,
@@ -29,6 +42,8 @@ pub struct Context {
     /// What the long results so far take, in bytes.
     produced: Cell<usize>,
     overfull: Cell<bool>,
+    /// Where the row of random numbers is at.
+    seed: Cell<u64>,
 }
 
 /// The most that long results may take over a whole query, in bytes.
@@ -48,7 +63,17 @@ impl Context {
             regexes: RefCell::default(),
             produced: Cell::new(0),
             overfull: Cell::new(false),
+            seed: Cell::new(now.0.cast_unsigned()),
         }
+    }
+
+    /// The next of a row of numbers that look random (SplitMix64) and begin with the moment.
+    pub fn random(&self) -> u64 {
+        let seed = self.seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.seed.set(seed);
+        let mixed = (seed ^ seed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
     }
 
     /// Lets a kernel's result pass, or null once the results take too much: see
@@ -138,8 +163,18 @@ pub enum Accepts {
     Number,
     /// A number, a datetime or a timespan.
     Measure,
-    /// Any scalar, as its text.
+    /// A number or a timespan.
+    Length,
+    /// A dynamic value or a number.
+    SeriesOrNumber,
+    /// What has an order: all but dynamic values and guids.
+    Ordered,
+    /// All but dynamic values.
+    NotDynamic,
+    /// A string (or a dynamic value as its text).
     Text,
+    /// Any scalar, as its text.
+    AnyText,
     /// A string or a dynamic value.
     TextOrDynamic,
     /// `typeof(…)`.
@@ -158,6 +193,8 @@ pub enum Returns {
     Of(fn(&[Type]) -> Type),
     /// The type that the `typeof` argument at this position names, else a string.
     TypeOf(usize),
+    /// An array, of which each element is a column of its own where a column is made.
+    Parts(&'static [(&'static str, Type)]),
 }
 
 #[derive(Clone, Copy)]
@@ -177,6 +214,8 @@ pub enum Special {
     IngestionTime,
     ToScalar,
     Materialize,
+    PackAll,
+    PackColumns,
 }
 
 /// How a column is called that is not named and holds this function's result.
@@ -186,8 +225,12 @@ pub enum Naming {
     None,
     /// As the first argument would be.
     FirstArgument,
-    /// As the text of the first argument.
+    /// As the column that the first argument names, if there is one.
     FirstText,
+    /// As the first argument would be, with this and `_` before it.
+    Prefixed(&'static str),
+    /// As the first argument would be, with `_` and this behind it.
+    Suffixed(&'static str),
 }
 
 /// One scalar function.
@@ -201,6 +244,14 @@ pub struct ScalarFunction {
     pub returns: Returns,
     pub naming: Naming,
     pub kernel: Kernel,
+    /// It has several signatures: an argument of a wrong type is a fault of the whole call.
+    pub overloaded: bool,
+    /// The positions of arguments that must be constant.
+    pub constants: &'static [usize],
+    /// What the first argument may be, case aside, if it names a part of a moment.
+    pub parts: Option<&'static [&'static str]>,
+    /// It gives another value each time.
+    pub varying: bool,
     /// What it gives, in a line.
     pub about: &'static str,
 }
@@ -221,8 +272,42 @@ impl ScalarFunction {
             returns,
             naming: Naming::None,
             kernel: Kernel::Rows(kernel),
+            overloaded: false,
+            constants: &[],
+            parts: None,
+            varying: false,
             about,
         }
+    }
+
+    const fn overloaded(mut self) -> Self {
+        self.overloaded = true;
+        self
+    }
+
+    const fn constant_at(mut self, constants: &'static [usize]) -> Self {
+        self.constants = constants;
+        self
+    }
+
+    const fn with_parts(mut self, parts: &'static [&'static str]) -> Self {
+        self.parts = Some(parts);
+        self
+    }
+
+    const fn varying(mut self) -> Self {
+        self.varying = true;
+        self
+    }
+
+    const fn suffixed(mut self, suffix: &'static str) -> Self {
+        self.naming = Naming::Suffixed(suffix);
+        self
+    }
+
+    const fn prefixed(mut self, prefix: &'static str) -> Self {
+        self.naming = Naming::Prefixed(prefix);
+        self
     }
 
     /// Arguments beyond so many may be left out.
@@ -280,13 +365,24 @@ impl ScalarFunction {
 /// All scalar functions.
 pub fn scalar_functions() -> impl Iterator<Item = &'static ScalarFunction> {
     [
+        arrays::ROWS,
+        bags::ROWS,
         convert::ROWS,
+        encoding::ROWS,
+        formats::ROWS,
+        geo::ROWS,
+        ipv6::ROWS,
         json::ROWS,
         logic::ROWS,
         math::ROWS,
         network::ROWS,
+        patterns::ROWS,
+        series::ROWS,
+        special_math::ROWS,
         strings::ROWS,
+        terms::ROWS,
         time::ROWS,
+        window::ROWS,
     ]
     .into_iter()
     .flatten()
@@ -303,7 +399,6 @@ pub fn scalar_function(name: &str) -> Option<&'static ScalarFunction> {
         "notnull" => "isnotnull",
         "pack" | "pack_dictionary" => "bag_pack",
         "parsejson" | "todynamic" | "toobject" => "parse_json",
-        "replace" => "replace_regex",
         "toboolean" => "tobool",
         "todouble" => "toreal",
         "totime" => "totimespan",
@@ -315,6 +410,12 @@ pub fn scalar_function(name: &str) -> Option<&'static ScalarFunction> {
         "base64_decodestring" => "base64_decode_tostring",
         "extractall" => "extract_all",
         "weekofyear" => "week_of_year",
+        "array_iif" => "array_iff",
+        "parseurl" => "parse_url",
+        "parseurlquery" => "parse_urlquery",
+        "row_rank" => "row_rank_dense",
+        "to_utf8" => "unicode_codepoints_from_string",
+        "make_string" => "unicode_codepoints_to_string",
         name => name,
     };
     scalar_functions().find(|function| function.name == name)

@@ -1,8 +1,9 @@
 //! IPv4 addresses and prefixes, as texts.
 
-use super::Accepts::{Integer, Text};
-use super::{Context, Returns, ScalarFunction};
+use super::Accepts::{Integer, Text, TextOrDynamic};
+use super::{Context, Returns, ScalarFunction, json};
 use crate::kql::order::as_long;
+use crate::kql::text::format_value;
 use crate::kql::value::{Type, Value};
 
 const BOOL: Returns = Returns::Is(Type::Bool);
@@ -55,7 +56,7 @@ pub const ROWS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "has_any_ipv4_prefix",
-        &[Text, Text],
+        &[TextOrDynamic, TextOrDynamic],
         BOOL,
         has_any_ipv4_prefix,
         "Whether an address within the text begins with one of the prefixes.",
@@ -63,14 +64,14 @@ pub const ROWS: &[ScalarFunction] = &[
     .repeating(1),
     ScalarFunction::new(
         "has_ipv4_prefix",
-        &[Text, Text],
+        &[TextOrDynamic, Text],
         BOOL,
         has_any_ipv4_prefix,
         "Whether an address within the text begins with the prefix.",
     ),
     ScalarFunction::new(
         "has_ipv4",
-        &[Text, Text],
+        &[TextOrDynamic, Text],
         BOOL,
         has_ipv4,
         "Whether the address stands in the text.",
@@ -78,7 +79,7 @@ pub const ROWS: &[ScalarFunction] = &[
 ];
 
 /// An address with the length of its prefix.
-fn parse(text: &str) -> Option<(u32, u32)> {
+pub fn parse(text: &str) -> Option<(u32, u32)> {
     let (address, length) = match text.trim().split_once('/') {
         Some((address, length)) => (address, length.parse().ok().filter(|&length| length <= 32)?),
         None => (text.trim(), 32),
@@ -87,7 +88,7 @@ fn parse(text: &str) -> Option<(u32, u32)> {
     Some((address.into(), length))
 }
 
-fn mask(length: u32) -> u32 {
+pub fn mask(length: u32) -> u32 {
     u32::MAX.checked_shl(32 - length.min(32)).unwrap_or(0)
 }
 
@@ -151,14 +152,26 @@ fn addresses(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn has_ipv4(_: &Context, values: &[&Value]) -> Value {
-    let wanted = text(values[1]);
-    Value::Bool(addresses(text(values[0])).any(|address| address == wanted))
+    has_any(values, |address, wanted| address == wanted)
 }
 
 fn has_any_ipv4_prefix(_: &Context, values: &[&Value]) -> Value {
-    Value::Bool(addresses(text(values[0])).any(|address| {
-        values[1..]
-            .iter()
-            .any(|prefix| address.starts_with(text(prefix)))
-    }))
+    has_any(values, |address, prefix| address.starts_with(prefix))
+}
+
+/// Whether an address in the first value passes the test with one of the others, which may be
+/// arrays.
+pub fn has_any(values: &[&Value], test: fn(&str, &str) -> bool) -> Value {
+    let source = format_value(values[0]);
+    let wanted: Vec<_> = values[1..]
+        .iter()
+        .flat_map(|value| match json::array(value) {
+            Some(elements) => elements
+                .iter()
+                .map(|one| format_value(&json::wrap(one.clone())))
+                .collect(),
+            None => vec![format_value(value)],
+        })
+        .collect();
+    Value::Bool(addresses(&source).any(|address| wanted.iter().any(|one| test(address, one))))
 }

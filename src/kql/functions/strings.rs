@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Accepts::{Any, Integer, Is, Number, Text, TypeName};
-use super::{Context, Returns, ScalarFunction, convert};
+use super::Accepts::{Any, AnyText, Integer, Is, Number, Text};
+use super::{Context, Returns, ScalarFunction};
 use crate::kql::order::{as_long, as_real};
 use crate::kql::text::{format_real, format_value};
 use crate::kql::value::{Type, Value};
@@ -15,14 +15,14 @@ const DYNAMIC: Returns = Returns::Is(Type::Dynamic);
 pub const ROWS: &[ScalarFunction] = &[
     ScalarFunction::new(
         "tolower",
-        &[Text],
+        &[AnyText],
         STRING,
         |_, v| Value::string(str_of(v[0]).to_lowercase()),
         "The text in lower case.",
     ),
     ScalarFunction::new(
         "toupper",
-        &[Text],
+        &[AnyText],
         STRING,
         |_, v| Value::string(str_of(v[0]).to_uppercase()),
         "The text in upper case.",
@@ -34,7 +34,7 @@ pub const ROWS: &[ScalarFunction] = &[
         |_, v| Value::Long(str_of(v[0]).chars().count() as i64),
         "How many characters.",
     )
-    .named_as_argument(),
+    .prefixed("strlen"),
     ScalarFunction::new(
         "string_size",
         &[Text],
@@ -42,7 +42,7 @@ pub const ROWS: &[ScalarFunction] = &[
         |_, v| Value::Long(str_of(v[0]).len() as i64),
         "How many bytes.",
     )
-    .named_as_argument(),
+    .prefixed("string_size"),
     ScalarFunction::new(
         "strcat",
         &[Any],
@@ -53,7 +53,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .repeating(1),
     ScalarFunction::new(
         "strcat_delim",
-        &[Text, Any, Any],
+        &[AnyText, Any, Any],
         STRING,
         strcat_delim,
         "The values' texts in one, the first between them.",
@@ -61,7 +61,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .repeating(1),
     ScalarFunction::new(
         "strrep",
-        &[Text, Integer, Text],
+        &[AnyText, Integer, AnyText],
         STRING,
         strrep,
         "The text so many times over.",
@@ -69,14 +69,14 @@ pub const ROWS: &[ScalarFunction] = &[
     .optional_from(2),
     ScalarFunction::new(
         "strcmp",
-        &[Text, Text],
+        &[AnyText, AnyText],
         LONG,
         |_, v| Value::Long(str_of(v[0]).cmp(str_of(v[1])) as i64),
         "-1, 0 or 1, as the first comes before, with or after the second.",
     ),
     ScalarFunction::new(
         "substring",
-        &[Text, Integer, Integer],
+        &[AnyText, Integer, Integer],
         STRING,
         substring,
         "The characters from a position on, so many or all.",
@@ -84,7 +84,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .optional_from(2),
     ScalarFunction::new(
         "split",
-        &[Text, Text, Integer],
+        &[AnyText, Text, Integer],
         DYNAMIC,
         split,
         "The pieces between the delimiters, all or the one at a position.",
@@ -93,7 +93,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .named_as_argument(),
     ScalarFunction::new(
         "indexof",
-        &[Text, Text, Integer, Integer, Integer],
+        &[AnyText, AnyText, Integer, Integer, Integer],
         LONG,
         indexof,
         "Where the second text first stands in the first, or -1.",
@@ -109,7 +109,7 @@ pub const ROWS: &[ScalarFunction] = &[
     .optional_from(2),
     ScalarFunction::new(
         "reverse",
-        &[Text],
+        &[AnyText],
         STRING,
         |_, v| Value::string(str_of(v[0]).chars().rev().collect::<String>()),
         "The characters from the last to the first.",
@@ -120,56 +120,6 @@ pub const ROWS: &[ScalarFunction] = &[
         STRING,
         replace_string,
         "The first text with the second replaced by the third.",
-    ),
-    ScalarFunction::new(
-        "replace_regex",
-        &[Text, Text, Text],
-        STRING,
-        replace_regex,
-        "The first text with what matches the pattern replaced; \\1 is the first group.",
-    ),
-    ScalarFunction::new(
-        "extract",
-        &[Text, Integer, Text, TypeName],
-        Returns::TypeOf(3),
-        extract,
-        "What the group of the pattern's first match holds.",
-    )
-    .optional_from(3),
-    ScalarFunction::new(
-        "extract_all",
-        &[Text, Text],
-        DYNAMIC,
-        extract_all,
-        "What the pattern's groups hold in all matches.",
-    ),
-    ScalarFunction::new(
-        "trim",
-        &[Text, Text],
-        STRING,
-        |c, v| trimmed(c, v, true, true),
-        "The second text without what matches the pattern at either end.",
-    ),
-    ScalarFunction::new(
-        "trim_start",
-        &[Text, Text],
-        STRING,
-        |c, v| trimmed(c, v, true, false),
-        "The second text without what matches the pattern at its start.",
-    ),
-    ScalarFunction::new(
-        "trim_end",
-        &[Text, Text],
-        STRING,
-        |c, v| trimmed(c, v, false, true),
-        "The second text without what matches the pattern at its end.",
-    ),
-    ScalarFunction::new(
-        "regex_quote",
-        &[Text],
-        STRING,
-        |_, v| Value::string(regex::escape(str_of(v[0]))),
-        "The text as a pattern that matches it.",
     ),
     ScalarFunction::new(
         "url_encode",
@@ -199,18 +149,19 @@ pub const ROWS: &[ScalarFunction] = &[
         format_bytes,
         "The number as a size in bytes, KB, MB, …",
     )
+    .constant_at(&[1, 2])
     .optional_from(1)
     .named_as_argument(),
 ];
 
-fn str_of(value: &Value) -> &str {
+pub fn str_of(value: &Value) -> &str {
     match value {
         Value::String(text) => text,
         _ => "",
     }
 }
 
-fn arc_of(value: &Value) -> Arc<str> {
+pub fn arc_of(value: &Value) -> Arc<str> {
     match value {
         Value::String(text) => text.clone(),
         _ => "".into(),
@@ -236,7 +187,7 @@ fn strcat_delim(_: &Context, values: &[&Value]) -> Value {
 /// The longest text that a function makes from nothing, in bytes.
 const MAX_REPEATED: usize = 1 << 20;
 /// The most that a replacement may add to a text, in bytes; beyond that there is no result.
-const MAX_LONGER: usize = 1 << 26;
+pub const MAX_LONGER: usize = 1 << 26;
 
 fn strrep(_: &Context, values: &[&Value]) -> Value {
     let text = str_of(values[0]);
@@ -354,102 +305,6 @@ fn replace_string(_: &Context, values: &[&Value]) -> Value {
         return Value::Null;
     }
     Value::string(text.replace(wanted, str_of(values[2])))
-}
-
-fn replace_regex(context: &Context, values: &[&Value]) -> Value {
-    // RE2 writes \1 where this library writes ${1}.
-    let mut rewrite = String::new();
-    let mut rest = str_of(values[2]).chars().peekable();
-    while let Some(c) = rest.next() {
-        match (c, rest.peek()) {
-            ('\\', Some(digit)) if digit.is_ascii_digit() => {
-                rewrite += &format!("${{{digit}}}");
-                rest.next();
-            }
-            ('\\', Some('\\')) => {
-                rewrite.push('\\');
-                rest.next();
-            }
-            ('$', _) => rewrite += "$$",
-            _ => rewrite.push(c),
-        }
-    }
-    let text = str_of(values[0]);
-    if (text.len() + 1).saturating_mul(rewrite.len()) > MAX_LONGER {
-        return Value::Null;
-    }
-    context.with_regex(&arc_of(values[1]), |regex| {
-        Value::string(regex.replace_all(text, &rewrite).into_owned())
-    })
-}
-
-/// `extract(pattern, group, text)`
-fn extract(context: &Context, values: &[&Value]) -> Value {
-    let group = as_long(values[1])
-        .and_then(|group| usize::try_from(group).ok())
-        .unwrap_or(usize::MAX);
-    let found = context.with_regex(&arc_of(values[0]), |regex| {
-        regex
-            .captures(str_of(values[2]))
-            .and_then(|captures| captures.get(group))
-            .map_or(Value::Null, |found| Value::string(found.as_str()))
-    });
-    match values.get(3) {
-        Some(Value::String(name)) => {
-            convert::to(Type::from_name(name).unwrap_or(Type::String))(context, &[&found])
-        }
-        _ => found,
-    }
-}
-
-/// `extract_all(pattern, text)`: an array of texts, of arrays where the pattern has several groups.
-fn extract_all(context: &Context, values: &[&Value]) -> Value {
-    context.with_regex(&arc_of(values[0]), |regex| {
-        let matches: Vec<serde_json::Value> = regex
-            .captures_iter(str_of(values[1]))
-            .map(|captures| {
-                let groups: Vec<&str> = captures
-                    .iter()
-                    .skip(usize::from(captures.len() > 1))
-                    .map(|group| group.map_or("", |group| group.as_str()))
-                    .collect();
-                match groups.as_slice() {
-                    [one] => (*one).into(),
-                    several => several.into(),
-                }
-            })
-            .collect();
-        if matches.is_empty() {
-            Value::Null
-        } else {
-            Value::Dynamic(Arc::new(matches.into()))
-        }
-    })
-}
-
-/// `trim(pattern, text)`
-fn trimmed(context: &Context, values: &[&Value], start: bool, end: bool) -> Value {
-    let mut text = str_of(values[1]);
-    let pattern = str_of(values[0]);
-    if start {
-        let anchored: Arc<str> = format!("^(?:{pattern})+").into();
-        context.with_regex(&anchored, |regex| {
-            if let Some(found) = regex.find(text) {
-                text = &text[found.end()..];
-            }
-            Value::Null
-        });
-    }
-    if end {
-        let anchored: Arc<str> = format!("(?:{pattern})+$").into();
-        context.with_regex(&anchored, |regex| {
-            if let Some(found) = regex.find(text) {
-                text = &text[..found.start()];
-            }
-            Value::Null
-        });
-    }
-    Value::string(text)
 }
 
 /// What may stand in a URL as it is.

@@ -12,10 +12,41 @@ const DATETIME: Returns = Returns::Is(Type::DateTime);
 const TIMESPAN: Returns = Returns::Is(Type::TimeSpan);
 const INT: Returns = Returns::Is(Type::Int);
 const LONG: Returns = Returns::Is(Type::Long);
-const STRING: Returns = Returns::Is(Type::String);
 const MOMENT: super::Accepts = Is(Type::DateTime);
 const SPAN: super::Accepts = Is(Type::TimeSpan);
 const PART: super::Accepts = Is(Type::String);
+
+/// What datetime_part() reads.
+const PARTS: &[&str] = &[
+    "year",
+    "quarter",
+    "month",
+    "week_of_year",
+    "weekofyear",
+    "day",
+    "dayofyear",
+    "hour",
+    "minute",
+    "second",
+    "millisecond",
+    "microsecond",
+    "nanosecond",
+];
+
+/// What datetime_add() and datetime_diff() count in.
+const UNITS: &[&str] = &[
+    "year",
+    "quarter",
+    "month",
+    "week",
+    "day",
+    "hour",
+    "minute",
+    "second",
+    "millisecond",
+    "microsecond",
+    "nanosecond",
+];
 
 pub const ROWS: &[ScalarFunction] = &[
     ScalarFunction::new(
@@ -154,21 +185,27 @@ pub const ROWS: &[ScalarFunction] = &[
         INT,
         datetime_part,
         "A part of the moment, e.g. 'hour'.",
-    ),
+    )
+    .with_parts(PARTS)
+    .constant_at(&[0]),
     ScalarFunction::new(
         "datetime_diff",
         &[PART, MOMENT, MOMENT],
         LONG,
         datetime_diff,
         "How many borders of the part lie between the second moment and the first.",
-    ),
+    )
+    .with_parts(UNITS)
+    .constant_at(&[0]),
     ScalarFunction::new(
         "datetime_add",
         &[PART, Integer, MOMENT],
         DATETIME,
         datetime_add,
         "The moment so many parts later.",
-    ),
+    )
+    .with_parts(UNITS)
+    .constant_at(&[0]),
     ScalarFunction::new(
         "make_datetime",
         &[Number, Number, Number, Number, Number, Number],
@@ -179,28 +216,12 @@ pub const ROWS: &[ScalarFunction] = &[
     .optional_from(3),
     ScalarFunction::new(
         "make_timespan",
-        &[Number, Number, Number, Number],
+        &[Integer, Integer, Number, Number],
         TIMESPAN,
         make_timespan,
         "The length of [days,] hours, minutes[, seconds].",
     )
     .optional_from(2),
-    ScalarFunction::new(
-        "format_datetime",
-        &[MOMENT, PART],
-        STRING,
-        format_datetime,
-        "The moment as the format says, e.g. 'yyyy-MM-dd HH:mm'.",
-    )
-    .named_as_argument(),
-    ScalarFunction::new(
-        "format_timespan",
-        &[SPAN, PART],
-        STRING,
-        format_timespan,
-        "The length of time as the format says, e.g. 'd.hh:mm'.",
-    )
-    .named_as_argument(),
     ScalarFunction::new(
         "unixtime_seconds_todatetime",
         &[Number],
@@ -221,6 +242,13 @@ pub const ROWS: &[ScalarFunction] = &[
         DATETIME,
         |_, v| from_unix(v[0], MICROSECOND),
         "The moment so many microseconds after 1970.",
+    ),
+    ScalarFunction::new(
+        "unixtime_nanoseconds_todatetime",
+        &[Number],
+        DATETIME,
+        |_, v| from_nanoseconds(v[0]),
+        "The moment so many nanoseconds after 1970.",
     ),
 ];
 
@@ -459,83 +487,14 @@ fn from_unix(value: &Value, unit: i64) -> Value {
     datetime(ticks.and_then(|ticks| calendar::add(DateTime::from_unix_seconds(0), TimeSpan(ticks))))
 }
 
-/// The runs of one character that formats are made of: `yyyy`, `-`, `MM`, …
-fn runs(format: &str) -> Vec<&str> {
-    let mut runs = Vec::new();
-    let mut start = 0;
-    let mut before = None;
-    for (at, c) in format.char_indices() {
-        if before.is_some_and(|before| before != c) {
-            runs.push(&format[start..at]);
-            start = at;
-        }
-        before = Some(c);
-    }
-    if start < format.len() {
-        runs.push(&format[start..]);
-    }
-    runs
-}
-
-/// The first `digits` digits of a fraction of a second; `trimmed` without zeros at the end.
-fn fraction(ticks: i64, digits: usize, trimmed: bool) -> String {
-    let text = format!("{ticks:07}");
-    let text = &text[..digits.min(text.len())];
-    if trimmed {
-        text.trim_end_matches('0').to_string()
-    } else {
-        text.to_string()
-    }
-}
-
-fn padded(number: i64, width: usize) -> String {
-    format!("{number:0width$}")
-}
-
-fn format_datetime(_: &Context, values: &[&Value]) -> Value {
-    let (Some(at), Value::String(format)) = (moment(values[0]), values[1]) else {
-        return Value::Null;
+/// Less than a tick is dropped.
+fn from_nanoseconds(value: &Value) -> Value {
+    let ticks = match as_long(value) {
+        Some(count) => Some(count.div_euclid(100)),
+        None => as_real(value)
+            .map(|count| count / 100.0)
+            .filter(|ticks| ticks.abs() < i64::MAX as f64)
+            .map(|ticks| ticks.floor() as i64),
     };
-    let civil = calendar::to_civil(at);
-    let half = if civil.hour() < 12 { "AM" } else { "PM" };
-    let mut text = String::new();
-    for run in runs(format) {
-        let width = run.len().min(2);
-        text += &match run.as_bytes().first() {
-            Some(b'y') if run.len() <= 2 => padded(civil.year % 100, width),
-            Some(b'y') => padded(civil.year, run.len().min(7)),
-            Some(b'M') => padded(civil.month, width),
-            Some(b'd') => padded(civil.day, width),
-            Some(b'H') => padded(civil.hour(), width),
-            Some(b'h') => padded((civil.hour() + 11) % 12 + 1, width),
-            Some(b'm') => padded(civil.minute(), width),
-            Some(b's') => padded(civil.second(), width),
-            Some(b'f') => fraction(civil.fraction(), run.len(), false),
-            Some(b'F') => fraction(civil.fraction(), run.len(), true),
-            Some(b't') => half[..width].to_string(),
-            _ => run.to_string(),
-        };
-    }
-    Value::string(text)
-}
-
-fn format_timespan(_: &Context, values: &[&Value]) -> Value {
-    let (Value::TimeSpan(span), Value::String(format)) = (values[0], values[1]) else {
-        return Value::Null;
-    };
-    let ticks = span.0.saturating_abs();
-    let mut text = String::from(if span.0 < 0 { "-" } else { "" });
-    for run in runs(format) {
-        let width = run.len().min(8);
-        text += &match run.as_bytes().first() {
-            Some(b'd') => padded(ticks / DAY, width),
-            Some(b'H' | b'h') => padded(ticks / HOUR % 24, width),
-            Some(b'm') => padded(ticks / MINUTE % 60, width),
-            Some(b's') => padded(ticks / SECOND % 60, width),
-            Some(b'f') => fraction(ticks % SECOND, run.len(), false),
-            Some(b'F') => fraction(ticks % SECOND, run.len(), true),
-            _ => run.to_string(),
-        };
-    }
-    Value::string(text)
+    datetime(ticks.and_then(|ticks| calendar::add(DateTime::from_unix_seconds(0), TimeSpan(ticks))))
 }

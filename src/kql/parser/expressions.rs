@@ -23,6 +23,14 @@ impl Parser<'_> {
 
     /// `name = expression`, `(a, b) = expression` or an expression.
     pub(super) fn named_expression(&mut self) -> Parsed<NamedExpression> {
+        self.assigned(Self::expression)
+    }
+
+    /// What `value` reads, with names before it or without.
+    pub(super) fn assigned(
+        &mut self,
+        value: fn(&mut Self) -> Parsed<Expression>,
+    ) -> Parsed<NamedExpression> {
         let mut names = Vec::new();
         if let Some(length) = self.tuple_length() {
             self.advance();
@@ -35,12 +43,12 @@ impl Parser<'_> {
             names.push(self.name()?);
             self.advance();
         }
-        let value = self.expression()?;
+        let value = value(self)?;
         Ok(NamedExpression { names, value })
     }
 
     /// As [`Self::named_expression`], with `*` and queries allowed too.
-    fn argument(&mut self) -> Parsed<NamedExpression> {
+    pub(super) fn argument(&mut self) -> Parsed<NamedExpression> {
         let start = self.span().start;
         let star = self.peek() == TokenKind::Star
             && matches!(
@@ -110,76 +118,111 @@ impl Parser<'_> {
             return Ok(first);
         }
         let mut operands = vec![first];
-        while self.eat_word(word) {
+        let mut words = Vec::new();
+        while self.at_word(word) {
+            words.push(self.span());
+            self.advance();
             operands.push(operand(self)?);
         }
         let height = operands.iter().map(|one| one.height).max().unwrap_or(0);
-        self.node(ExpressionNode::Logic { operator, operands }, start, height)
+        let node = ExpressionNode::Logic {
+            operator,
+            operands,
+            words,
+        };
+        self.node(node, start, height)
     }
 
     fn comparison(&mut self) -> Parsed<Expression> {
         let start = self.span().start;
-        let mut left = self.sum()?;
-        loop {
-            let operator_span = self.span();
-            let Some(comparison) = self.comparison_operator() else {
-                return Ok(left);
-            };
-            let operator_span = operator_span.start..self.previous_end();
-            left = match comparison {
-                Comparison::Binary(operator) => {
-                    let right = self.sum()?;
-                    let height = left.height.max(right.height);
-                    self.node(
-                        ExpressionNode::Binary {
-                            operator,
-                            operator_span,
-                            left: Box::new(left),
-                            right: Box::new(right),
-                        },
-                        start,
-                        height,
-                    )?
-                }
-                Comparison::List(operator) => {
-                    self.expect(TokenKind::OpenParenthesis)?;
-                    let list = self.list_until(TokenKind::CloseParenthesis, |parser| {
-                        parser.nested(Self::pipeline)
-                    })?;
-                    let height = list
-                        .iter()
-                        .map(|one| one.height)
-                        .fold(left.height, usize::max);
-                    self.node(
-                        ExpressionNode::List {
-                            operator,
-                            value: Box::new(left),
-                            list,
-                        },
-                        start,
-                        height,
-                    )?
-                }
-                Comparison::Between { negated } => {
-                    self.expect(TokenKind::OpenParenthesis)?;
-                    let low = self.expression()?;
-                    self.expect(TokenKind::DotDot)?;
-                    let high = self.expression()?;
-                    self.expect(TokenKind::CloseParenthesis)?;
-                    let height = left.height.max(low.height).max(high.height);
-                    self.node(
-                        ExpressionNode::Between {
-                            negated,
-                            value: Box::new(left),
-                            low: Box::new(low),
-                            high: Box::new(high),
-                        },
-                        start,
-                        height,
-                    )?
-                }
-            };
+        let left = match self.any_column()? {
+            Some(star) => star,
+            None => self.sum()?,
+        };
+        let operator_span = self.span();
+        let Some(comparison) = self.comparison_operator() else {
+            return Ok(left);
+        };
+        let operator_span = operator_span.start..self.previous_end();
+        match comparison {
+            Comparison::Binary(operator) => {
+                let right = self.sum()?;
+                let height = left.height.max(right.height);
+                self.node(
+                    ExpressionNode::Binary {
+                        operator,
+                        operator_span,
+                        left: Box::new(left),
+                        right: Box::new(right),
+                    },
+                    start,
+                    height,
+                )
+            }
+            Comparison::List(operator) => {
+                self.expect(TokenKind::OpenParenthesis)?;
+                let list = self.list_until(TokenKind::CloseParenthesis, |parser| {
+                    parser.nested(Self::pipeline)
+                })?;
+                let height = list
+                    .iter()
+                    .map(|one| one.height)
+                    .fold(left.height, usize::max);
+                self.node(
+                    ExpressionNode::List {
+                        operator,
+                        value: Box::new(left),
+                        list,
+                    },
+                    start,
+                    height,
+                )
+            }
+            Comparison::Between { negated } => {
+                self.expect(TokenKind::OpenParenthesis)?;
+                let low = self.expression()?;
+                self.expect(TokenKind::DotDot)?;
+                let high = self.expression()?;
+                self.expect(TokenKind::CloseParenthesis)?;
+                let height = left.height.max(low.height).max(high.height);
+                self.node(
+                    ExpressionNode::Between {
+                        negated,
+                        operator_span,
+                        value: Box::new(left),
+                        low: Box::new(low),
+                        high: Box::new(high),
+                    },
+                    start,
+                    height,
+                )
+            }
         }
+    }
+
+    /// `*` before a test of texts: any column may pass it.
+    fn any_column(&mut self) -> Parsed<Option<Expression>> {
+        if self.peek() != TokenKind::Star {
+            return Ok(None);
+        }
+        let start = self.span();
+        self.advance();
+        let tests = match self.peek() {
+            TokenKind::EqualEqual
+            | TokenKind::NotEqual
+            | TokenKind::EqualTilde
+            | TokenKind::NotTilde
+            | TokenKind::Bang => true,
+            TokenKind::Colon => self.searching,
+            TokenKind::Identifier => !["in", "between", "and", "or"]
+                .iter()
+                .any(|word| self.at_word(word)),
+            _ => false,
+        };
+        if !tests {
+            return Err(self.error_at(start));
+        }
+        self.node(ExpressionNode::Star, start.start, 0).map(Some)
     }
 
     /// Reads the operator that comes, if one does.
@@ -200,6 +243,11 @@ impl Parser<'_> {
             TokenKind::GreaterEqual => BinaryOperator::GreaterEqual,
             TokenKind::EqualTilde => equals(false),
             TokenKind::NotTilde => equals(true),
+            TokenKind::Colon if self.searching => BinaryOperator::Text(TextOperator {
+                test: TextTest::Has,
+                case_sensitive: false,
+                negated: false,
+            }),
             TokenKind::Identifier | TokenKind::Bang => return self.word_operator(),
             _ => return None,
         };
@@ -263,7 +311,7 @@ impl Parser<'_> {
         Some(comparison)
     }
 
-    fn sum(&mut self) -> Parsed<Expression> {
+    pub(super) fn sum(&mut self) -> Parsed<Expression> {
         self.chain(Self::product, |kind| match kind {
             TokenKind::Plus => Some(BinaryOperator::Add),
             TokenKind::Minus => Some(BinaryOperator::Subtract),
@@ -345,6 +393,7 @@ impl Parser<'_> {
                     height,
                 )
             } else if self.peek() == TokenKind::OpenBracket {
+                let bracket = self.span();
                 self.advance();
                 let index = self.expression()?;
                 self.expect(TokenKind::CloseBracket)?;
@@ -353,6 +402,7 @@ impl Parser<'_> {
                     ExpressionNode::Index {
                         of: Box::new(of),
                         index: Box::new(index),
+                        bracket,
                     },
                     height,
                 )

@@ -39,8 +39,14 @@ pub fn unquote(token: &str) -> String {
             Some('b') => text.push('\u{8}'),
             Some('f') => text.push('\u{c}'),
             Some('v') => text.push('\u{b}'),
-            Some(width @ ('u' | 'x')) => {
-                let digits = rest.as_str().get(..if width == 'u' { 4 } else { 2 });
+            Some(width @ ('u' | 'x' | 'U')) => {
+                let digits = rest.as_str().get(
+                    ..match width {
+                        'x' => 2,
+                        'u' => 4,
+                        _ => 8,
+                    },
+                );
                 let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
                 match (digits, code.and_then(char::from_u32)) {
                     (Some(digits), Some(character)) => {

@@ -3,6 +3,8 @@
 mod expressions;
 mod literals;
 mod operators;
+mod shapes;
+mod tables;
 
 use std::sync::Arc;
 
@@ -38,6 +40,7 @@ pub fn parse(text: &str) -> Result<Script, QueryError> {
         at: 0,
         depth: 0,
         tallest: 0,
+        searching: false,
     }
     .script()
 }
@@ -51,6 +54,8 @@ struct Parser<'a> {
     at: usize,
     /// Calls of [`Self::nested`] that are under way.
     depth: usize,
+    /// Within a `search`: `column: "term"` is a test.
+    searching: bool,
     /// The height of the tallest tree since the query that is being read began.
     tallest: usize,
 }
@@ -59,7 +64,6 @@ impl<'a> Parser<'a> {
     fn script(mut self) -> Parsed<Script> {
         let mut statements = Vec::new();
         loop {
-            while self.eat(TokenKind::Semicolon) {}
             if self.peek() == TokenKind::End {
                 break;
             }
@@ -87,7 +91,14 @@ impl<'a> Parser<'a> {
         if self.at_word("set") && self.kind_at(1) == TokenKind::Identifier {
             return self.set_statement();
         }
-        let foreign = ["alias", "declare", "restrict"]
+        if self.at_word("declare") && self.word_at(1, "query_parameters") {
+            self.advance();
+            self.advance();
+            self.expect(TokenKind::OpenParenthesis)?;
+            let parameters = self.list_until(TokenKind::CloseParenthesis, Self::parameter)?;
+            return Ok(Statement::Declare(parameters));
+        }
+        let foreign = ["alias", "declare", "restrict", "pattern"]
             .iter()
             .any(|word| self.at_word(word));
         if foreign && self.kind_at(1) == TokenKind::Identifier {

@@ -1,78 +1,13 @@
-//! The operators that rows are piped through, and what a pipe may begin with.
+//! The operators that rows are piped through.
 
 use super::{Parsed, Parser, literals};
 use crate::kql::lexer::TokenKind;
 use crate::kql::names;
 use crate::kql::syntax::{
-    ColumnPattern, Expression, Join, JoinKind, Name, Operator, OperatorNode, ParsePart,
-    PatternOrder, SortKey, Source, Union,
+    ColumnPattern, JoinKind, Name, Operator, OperatorNode, PatternOrder, SortKey,
 };
-use crate::kql::value::Type;
 
 impl Parser<'_> {
-    /// A source that is no expression, if one comes.
-    pub(super) fn leading_source(&mut self) -> Parsed<Option<Source>> {
-        if self.peek() != TokenKind::Identifier {
-            return Ok(None);
-        }
-        let next = self.kind_at(1);
-        let named = matches!(next, TokenKind::Identifier | TokenKind::OpenBracket);
-        Ok(Some(match self.token_text() {
-            "union" if named || next == TokenKind::OpenParenthesis => {
-                let name = self.name()?;
-                Source::Union(self.union(name)?)
-            }
-            "print" if next != TokenKind::Pipe && next != TokenKind::Equal => {
-                self.advance();
-                Source::Print(self.list(Self::named_expression)?)
-            }
-            "range" if named => {
-                self.advance();
-                let name = self.name()?;
-                self.expect_word("from")?;
-                let from = self.expression()?;
-                self.expect_word("to")?;
-                let to = self.expression()?;
-                self.expect_word("step")?;
-                let step = self.expression()?;
-                Source::Range {
-                    name,
-                    from,
-                    to,
-                    step,
-                }
-            }
-            "datatable" if next == TokenKind::OpenParenthesis => self.data_table()?,
-            "search" | "find" | "externaldata" | "evaluate"
-                if !matches!(
-                    next,
-                    TokenKind::Pipe | TokenKind::End | TokenKind::Semicolon | TokenKind::Equal
-                ) =>
-            {
-                let name = self.name()?;
-                self.skip_operator();
-                Source::Unsupported(name)
-            }
-            _ => return Ok(None),
-        }))
-    }
-
-    fn data_table(&mut self) -> Parsed<Source> {
-        self.advance();
-        self.advance();
-        let columns = self.list_until(TokenKind::CloseParenthesis, Self::column_declaration)?;
-        self.expect(TokenKind::OpenBracket)?;
-        let mut values = Vec::new();
-        while !self.eat(TokenKind::CloseBracket) {
-            values.push(self.expression()?);
-            if !self.eat(TokenKind::Comma) {
-                self.expect(TokenKind::CloseBracket)?;
-                break;
-            }
-        }
-        Ok(Source::DataTable { columns, values })
-    }
-
     /// What comes after `|`.
     pub(super) fn operator(&mut self) -> Parsed<Operator> {
         let name = self.operator_name()?;
@@ -85,7 +20,10 @@ impl Parser<'_> {
             "project-reorder" => OperatorNode::ProjectReorder(self.list(Self::ordered_pattern)?),
             "extend" => OperatorNode::Extend(self.list(Self::named_expression)?),
             "summarize" => self.summarize()?,
-            "count" => OperatorNode::Count,
+            "count" => {
+                let named = self.eat_word("as");
+                OperatorNode::Count(if named { Some(self.name()?) } else { None })
+            }
             "distinct" => self.distinct()?,
             "take" | "limit" => OperatorNode::Take(self.expression()?),
             "sort" | "order" => {
@@ -96,14 +34,40 @@ impl Parser<'_> {
             "top" => {
                 let count = self.expression()?;
                 self.expect_word("by")?;
-                let keys = self.list(Self::sort_key)?;
+                let keys = vec![self.sort_key()?];
                 OperatorNode::Top { count, keys }
             }
             "union" => OperatorNode::Union(self.union(name.clone())?),
-            "join" => OperatorNode::Join(self.join(JoinKind::InnerUnique)?),
-            "lookup" => OperatorNode::Lookup(self.join(JoinKind::LeftOuter)?),
-            "mv-expand" | "mvexpand" => self.mv_expand()?,
-            "parse" => self.parse_operator()?,
+            "join" => OperatorNode::Join(self.join(name.clone(), JoinKind::InnerUnique)?),
+            "lookup" => OperatorNode::Lookup(self.join(name.clone(), JoinKind::LeftOuter)?),
+            "mv-expand" | "mvexpand" => OperatorNode::MvExpand(self.expansion()?),
+            "mv-apply" | "mvapply" => self.mv_apply()?,
+            "parse" => OperatorNode::Parse(self.parse_operator(false)?),
+            "parse-where" => OperatorNode::Parse(self.parse_operator(true)?),
+            "parse-kv" => self.parse_keys()?,
+            "make-series" => self.make_series()?,
+            "top-nested" => self.top_nested()?,
+            "top-hitters" => self.top_hitters()?,
+            "sample" => OperatorNode::Sample(self.expression()?),
+            "sample-distinct" => {
+                let count = self.expression()?;
+                self.expect_word("of")?;
+                let of = self.named_expression()?;
+                OperatorNode::SampleDistinct { count, of }
+            }
+            "search" => OperatorNode::Search(self.search(name.clone())?),
+            "partition" => self.partition()?,
+            "evaluate" => self.evaluate()?,
+            "assert-schema" => {
+                self.expect(TokenKind::OpenParenthesis)?;
+                OperatorNode::AssertSchema(
+                    self.list_until(TokenKind::CloseParenthesis, Self::column_declaration)?,
+                )
+            }
+            "consume" => {
+                self.parameters()?;
+                OperatorNode::Consume
+            }
             "getschema" => OperatorNode::GetSchema,
             "serialize" => {
                 let more = !matches!(
@@ -125,9 +89,9 @@ impl Parser<'_> {
                 OperatorNode::As(self.name()?)
             }
             "render" => {
-                self.name()?;
+                let chart = self.name()?;
                 self.skip_operator();
-                OperatorNode::Render
+                OperatorNode::Render(chart)
             }
             "invoke" => OperatorNode::Invoke(self.expression()?),
             other if names::OPERATORS.contains(&other) => {
@@ -140,7 +104,7 @@ impl Parser<'_> {
     }
 
     /// A name with dashes in it: `project-away`.
-    fn operator_name(&mut self) -> Parsed<Name> {
+    pub(super) fn operator_name(&mut self) -> Parsed<Name> {
         let start = self.span().start;
         if self.peek() != TokenKind::Identifier {
             return Err(self.unexpected());
@@ -162,7 +126,7 @@ impl Parser<'_> {
     }
 
     /// Passes over the rest of an operator that is not read.
-    fn skip_operator(&mut self) {
+    pub(super) fn skip_operator(&mut self) {
         let mut depth = 0_usize;
         loop {
             match self.peek() {
@@ -184,7 +148,7 @@ impl Parser<'_> {
     }
 
     /// `kind=inner hint.strategy=shuffle`: names with what stands behind `=`.
-    fn parameters(&mut self) -> Parsed<Vec<(Name, Name)>> {
+    pub(super) fn parameters(&mut self) -> Parsed<Vec<(Name, Name)>> {
         let mut parameters = Vec::new();
         loop {
             let assigned = self.peek() == TokenKind::Identifier
@@ -267,185 +231,8 @@ impl Parser<'_> {
         })
     }
 
-    fn union(&mut self, name: Name) -> Parsed<Union> {
-        let mut union = Union {
-            name,
-            inner: false,
-            source_column: None,
-            fuzzy: false,
-            tables: Vec::new(),
-        };
-        for (name, value) in self.parameters()? {
-            match (&*name.text, &*value.text) {
-                ("kind", "inner") => union.inner = true,
-                ("kind", "outer") => union.inner = false,
-                ("isfuzzy", "true" | "1") => union.fuzzy = true,
-                ("isfuzzy", "false" | "0") => union.fuzzy = false,
-                ("withsource" | "with_source", _) => union.source_column = Some(value),
-                (hint, _) if hint.starts_with("hint.") => {}
-                _ => return Err(self.error_at(name.span)),
-            }
-        }
-        union.tables = self.list(Self::table)?;
-        Ok(union)
-    }
-
-    /// A table's name (`*` within it allowed), a call, or a query in brackets.
-    fn table(&mut self) -> Parsed<Expression> {
-        if self.peek() == TokenKind::OpenParenthesis {
-            return self.expression();
-        }
-        if self.wildcard_ahead() {
-            let pattern = self.pattern()?;
-            return Err(crate::kql::QueryError::Unsupported {
-                what: format!("the union of all tables named {:?}", pattern.text),
-                span: pattern.span,
-            });
-        }
-        self.nested(Self::path_only)
-    }
-
-    fn wildcard_ahead(&self) -> bool {
-        self.peek() == TokenKind::Star
-            || self.peek() == TokenKind::Identifier
-                && self.kind_at(1) == TokenKind::Star
-                && self.adjoins(1)
-    }
-
-    fn join(&mut self, default: JoinKind) -> Parsed<Join> {
-        let mut kind = default;
-        for (name, value) in self.parameters()? {
-            if &*name.text != "kind" {
-                if name.text.starts_with("hint.") {
-                    continue;
-                }
-                return Err(self.error_at(name.span));
-            }
-            kind = match &*value.text {
-                "innerunique" => JoinKind::InnerUnique,
-                "inner" => JoinKind::Inner,
-                "leftouter" => JoinKind::LeftOuter,
-                "rightouter" => JoinKind::RightOuter,
-                "fullouter" => JoinKind::FullOuter,
-                "leftanti" | "anti" | "leftantisemi" => JoinKind::LeftAnti,
-                "leftsemi" => JoinKind::LeftSemi,
-                "rightanti" | "rightantisemi" => JoinKind::RightAnti,
-                "rightsemi" => JoinKind::RightSemi,
-                _ => return Err(self.error_at(value.span)),
-            };
-        }
-        let right = self.table()?;
-        self.expect_word("on")?;
-        let on = self.list(Self::expression)?;
-        Ok(Join { kind, right, on })
-    }
-
-    fn mv_expand(&mut self) -> Parsed<OperatorNode> {
-        let mut index = None;
-        for (name, value) in self.mv_parameters()? {
-            match &*name.text {
-                "with_itemindex" => index = Some(value),
-                "bagexpansion" | "kind" if &*value.text == "bag" => {}
-                "bagexpansion" | "kind" => {
-                    return Err(crate::kql::QueryError::Unsupported {
-                        what: format!("mv-expand with {}={}", name.text, value.text),
-                        span: name.span,
-                    });
-                }
-                _ => return Err(self.error_at(name.span)),
-            }
-        }
-        let columns = self.list(|parser| {
-            let value = parser.named_expression()?;
-            let mut kind = None;
-            if parser.eat_word("to") {
-                parser.expect_word("typeof")?;
-                parser.expect(TokenKind::OpenParenthesis)?;
-                kind = Some(parser.type_name()?);
-                parser.expect(TokenKind::CloseParenthesis)?;
-            }
-            Ok((value, kind))
-        })?;
-        let limit = if self.eat_word("limit") {
-            Some(self.expression()?)
-        } else {
-            None
-        };
-        Ok(OperatorNode::MvExpand {
-            index,
-            columns,
-            limit,
-        })
-    }
-
-    /// The parameters before mv-expand's columns, which may be assignments themselves.
-    fn mv_parameters(&mut self) -> Parsed<Vec<(Name, Name)>> {
-        let mut parameters = Vec::new();
-        while ["with_itemindex", "bagexpansion", "kind"]
-            .iter()
-            .any(|word| self.at_word(word))
-            && self.kind_at(1) == TokenKind::Equal
-        {
-            let name = self.name()?;
-            self.advance();
-            parameters.push((name, self.name()?));
-        }
-        Ok(parameters)
-    }
-
-    fn parse_operator(&mut self) -> Parsed<OperatorNode> {
-        let mut relaxed = false;
-        if self.at_word("kind") && self.kind_at(1) == TokenKind::Equal {
-            self.advance();
-            self.advance();
-            let kind = self.name()?;
-            match &*kind.text {
-                "simple" => {}
-                "relaxed" => relaxed = true,
-                "regex" => {
-                    return Err(crate::kql::QueryError::Unsupported {
-                        what: "parse with kind=regex".into(),
-                        span: kind.span,
-                    });
-                }
-                _ => return Err(self.error_at(kind.span)),
-            }
-        }
-        let value = self.expression()?;
-        self.expect_word("with")?;
-        let mut pattern = Vec::new();
-        loop {
-            let token = self.token_text();
-            match self.peek() {
-                TokenKind::Star => {
-                    self.advance();
-                    pattern.push(ParsePart::Skip);
-                }
-                TokenKind::String => {
-                    self.advance();
-                    pattern.push(ParsePart::Text(literals::unquote(token).into()));
-                }
-                TokenKind::Identifier | TokenKind::OpenBracket => {
-                    let name = self.name()?;
-                    let mut kind = Type::String;
-                    if self.eat(TokenKind::Colon) {
-                        kind = self.type_name()?;
-                    }
-                    pattern.push(ParsePart::Column(name, kind));
-                }
-                _ if pattern.is_empty() => return Err(self.unexpected()),
-                _ => break,
-            }
-        }
-        Ok(OperatorNode::Parse {
-            value,
-            relaxed,
-            pattern,
-        })
-    }
-
     /// A column's name with `*` anywhere in it.
-    fn pattern(&mut self) -> Parsed<ColumnPattern> {
+    pub(super) fn pattern(&mut self) -> Parsed<ColumnPattern> {
         if self.peek() == TokenKind::OpenBracket {
             let name = self.name()?;
             return Ok(ColumnPattern {
@@ -487,13 +274,5 @@ impl Parser<'_> {
             None
         };
         Ok((pattern, order))
-    }
-
-    /// A table's name or a function's call, as it stands behind `union` and `join`.
-    fn path_only(&mut self) -> Parsed<Expression> {
-        match self.peek() {
-            TokenKind::Identifier | TokenKind::OpenBracket => self.path(),
-            _ => Err(self.unexpected()),
-        }
     }
 }
