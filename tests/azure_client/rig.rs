@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use vminsights_exporter::azure::{Answer, Environment, LogsClient, QueryFailure};
+use vminsights_exporter::azure::{Answer, Environment, LogsClient, Query, QueryFailure};
 use vminsights_exporter::config::{
     AzureSettings, CredentialChoice, Endpoints, SecretSource, Workspace,
 };
@@ -165,9 +165,15 @@ pub fn workspace() -> Workspace {
 }
 
 pub async fn ask(client: &LogsClient, timeout: Duration) -> Result<Answer, QueryFailure> {
-    client
-        .query(&workspace(), "Heartbeat | take 1", timeout)
-        .await
+    let workspace = workspace();
+    let query = Query {
+        workspace: &workspace,
+        kql: "Heartbeat | take 1",
+        timeout,
+        patience: timeout,
+        slow: false,
+    };
+    client.query(query).await
 }
 
 /// A failure in words.
