@@ -148,6 +148,19 @@ fn imports_run_one_way() {
     }
 }
 
+/// A page could otherwise show a setting that nobody has masked.
+#[test]
+fn in_http_only_the_lock_names_the_configuration() {
+    for (file, code) in sources("http") {
+        let is_lock = file.components().any(|part| part.as_os_str() == "lock");
+        assert!(
+            is_lock || !named_modules(&code).contains("config"),
+            "{} names crate::config",
+            file.display()
+        );
+    }
+}
+
 #[test]
 fn every_module_is_in_the_table() {
     let lib = std::fs::read_to_string(root().join("lib.rs")).unwrap();

@@ -7,8 +7,9 @@
 //! | `/-/healthy` | 200 while the process serves |
 //! | `/-/ready` | 200 once each query has been tried, 503 before |
 //!
-//! [`Lock`] says who gets in (TLS, users), [`Server`] holds the connections and their limits.
-//! It sees a snapshot and the process' own metrics, nothing else: no request reaches Azure.
+//! [`Lock`] says who gets in (TLS, users), [`Server`] holds the connections and their limits. The routes
+//! see a snapshot, the process' own metrics and ready text, nothing else: no request reaches Azure, and only
+//! the lock reads settings, its own.
 
 mod body;
 mod lock;

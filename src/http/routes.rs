@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{FromRef, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
@@ -12,7 +12,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 
 use super::body::Pieces;
-use super::status::{self, About, SECURITY_POLICY};
+use super::status::{self, About, SECURITY_POLICY, Shared};
 use crate::exposition::{Coding, Media, Page, families_of, negotiate};
 use crate::snapshot::{Snapshot, SnapshotStore};
 use crate::telemetry::SelfMetrics;
@@ -28,6 +28,25 @@ pub struct Site {
     pub about: Arc<About>,
 }
 
+/// What the routes see, and what they keep.
+#[derive(Clone)]
+struct Served {
+    site: Site,
+    status: Arc<Shared>,
+}
+
+impl FromRef<Served> for Site {
+    fn from_ref(served: &Served) -> Self {
+        served.site.clone()
+    }
+}
+
+impl FromRef<Served> for Arc<Shared> {
+    fn from_ref(served: &Served) -> Self {
+        served.status.clone()
+    }
+}
+
 impl Site {
     /// The routes. Methods other than GET and HEAD get 405, other paths 404.
     pub fn router(self) -> Router {
@@ -38,7 +57,10 @@ impl Site {
             .route("/-/ready", get(ready))
             .fallback(not_found)
             .layer(middleware::from_fn_with_state(self.clone(), count))
-            .with_state(self)
+            .with_state(Served {
+                site: self,
+                status: Arc::default(),
+            })
     }
 }
 
@@ -86,9 +108,8 @@ async fn prepared(snapshot: Arc<Snapshot>, media: Media) -> Option<Page> {
         .ok()
 }
 
-/// Off the async threads: a page reads each series of the snapshot once.
-async fn status_page(State(site): State<Site>) -> Response {
-    let rendered = tokio::task::spawn_blocking(move || {
+async fn status_page(State(site): State<Site>, State(shared): State<Arc<Shared>>) -> Response {
+    let rendered = shared.html(move || {
         let page = status::Page {
             snapshot: &site.store.current(),
             about: &site.about,
@@ -99,8 +120,8 @@ async fn status_page(State(site): State<Site>) -> Response {
         page.html()
     });
     match rendered.await {
-        Ok(html) => Html(html).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Some(html) => Html(html).into_response(),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

@@ -6,6 +6,7 @@ mod doubt;
 mod escape;
 mod human;
 mod polls;
+mod shared;
 mod tables;
 mod values;
 mod verdict;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use crate::snapshot::Snapshot;
 use escape::Escaped;
 use human::{Span, Utc, between};
+pub use shared::Shared;
 use verdict::Verdict;
 
 const STYLE: &str = include_str!("status/style.css");
