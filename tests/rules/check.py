@@ -18,6 +18,8 @@ DASHBOARDS = Path("dashboards")
 README = Path("deploy/prometheus/README.md")
 RUNBOOK_URL = "https://vminsights-exporter.example/runbooks/{}.md"
 DASHBOARD_URL = re.compile(r"https://grafana\.example/d/([\w-]+)(?:\?(.+))?")
+# What a runbook begins its section "Look" with: the dashboard and its panels.
+RUNBOOK_LOOK = re.compile(r"^## Look\n\nGrafana, \*\*(.+)\*\*: (.+)\.\n", re.MULTILINE)
 # A label goes in through urlquery, under its own name; or the value is a plain word.
 VARIABLE = re.compile(r"var-(\w+)=(?:\{\{ \$labels\.\1 \| urlquery \}\}|\w+)")
 SEVERITIES = {"critical", "warning", "info"}
@@ -69,12 +71,16 @@ def read_rules(path):
 
 
 def read_dashboards():
-    """{uid: the names of its variables}"""
-    found = {}
-    for path in sorted(DASHBOARDS.glob("*.json")):
-        dashboard = json.loads(path.read_text())
-        found[dashboard["uid"]] = {variable["name"] for variable in dashboard["templating"]["list"]}
-    return found
+    """{uid: dashboard}"""
+    dashboards = (json.loads(path.read_text()) for path in sorted(DASHBOARDS.glob("*.json")))
+    return {dashboard["uid"]: dashboard for dashboard in dashboards}
+
+
+def panel_titles(panels):
+    """As a runbook names them: the panel "Free space of $disk" is "Free space"."""
+    for panel in panels:
+        yield panel.get("title", "").removesuffix(" of $disk")
+        yield from panel_titles(panel.get("panels", []))
 
 
 def check_dashboard_url(rule, dashboards):
@@ -94,10 +100,25 @@ def check_dashboard_url(rule, dashboards):
         else:
             problem(rule.where, f"the dashboard_url of {rule.name} has {part}; write var-NAME={{{{ $labels.NAME | urlquery }}}}")
     for name in named:
-        if name not in dashboards[uid]:
+        if name not in {variable["name"] for variable in dashboards[uid]["templating"]["list"]}:
             problem(rule.where, f"the dashboard_url of {rule.name} sets {name}, which is no variable of {uid}")
     if len(set(named)) < len(named):
         problem(rule.where, f"the dashboard_url of {rule.name} sets a variable twice")
+    check_runbook_look(rule.name, dashboards[uid])
+
+
+def check_runbook_look(name, dashboard):
+    """The runbook names the dashboard that the alert links to, and panels that are there."""
+    runbook = RUNBOOKS / f"{name}.md"
+    if not runbook.is_file():
+        return
+    look = RUNBOOK_LOOK.search(runbook.read_text())
+    if not look or look[1] != dashboard["title"]:
+        problem(runbook, f"`Look` must begin: Grafana, **{dashboard['title']}**: *panel*, *panel*.")
+        return
+    for title in re.findall(r"\*(.+?)\*", look[2]):
+        if title not in panel_titles(dashboard["panels"]):
+            problem(runbook, f"{dashboard['title']} has no panel {title}")
 
 
 def check_alert(rule):
