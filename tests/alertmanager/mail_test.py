@@ -14,6 +14,7 @@ import re
 import tempfile
 import time
 import unittest
+from urllib.parse import urlencode
 
 from rig import Rig, alert, shortly
 
@@ -41,6 +42,12 @@ def resource_id(vm):
     return f"/subscriptions/00000000-0000-0000-0000-000000000000/resourcegroups/shop/providers/microsoft.compute/virtualmachines/{vm}"
 
 
+def dashboard(workspace, vm, threat_type):
+    """The link to Grafana as the rules write it: each label in a URL's own escapes."""
+    variables = {"var-workspace": workspace, "var-vm": vm, "var-threat_type": threat_type}
+    return f"https://grafana.example.com/d/vminsights-threats?{urlencode(variables)}"
+
+
 def outbound(workspace, vm, ip, threat_type, annotations=None, **when):
     return alert(
         {
@@ -59,7 +66,7 @@ def outbound(workspace, vm, ip, threat_type, annotations=None, **when):
             "118 records in 15 minutes, last at 2025-06-01 08:40 UTC. Indicator: severity 5 of 5, confidence 90 %. "
             "Alert since 2025-06-01 08:00 UTC.",
             "runbook_url": "https://wiki.example.com/vminsights/ThreatConnectionOutbound.md",
-            "dashboard_url": "https://grafana.example.com/d/threats",
+            "dashboard_url": dashboard(workspace, vm, threat_type),
             "top10": TOP10,
             "top10_more": "7",
             **(annotations or {}),
@@ -174,7 +181,8 @@ class MailTest(unittest.TestCase):
         self.assertIn("critical · 3 firing · workspace prod", page.text)
         for link in [
             "https://wiki.example.com/vminsights/ThreatConnectionOutbound.md",
-            "https://grafana.example.com/d/threats",
+            dashboard("prod", "web-01", "Botnet"),
+            dashboard("prod", "db-01.contoso.example", "MaliciousUrl"),
             "http://prometheus.example:9090/graph?g0.expr=up",
         ]:
             self.assertIn(link, page.links)
@@ -199,6 +207,7 @@ class MailTest(unittest.TestCase):
         self.assertEqual(incident["payload"]["severity"], "critical")
         self.assertEqual(incident["payload"]["summary"], subject)
         self.assertIn("Top 10 result(s)", incident["payload"]["custom_details"]["text"])
+        self.assertIn(f"Dashboard: {dashboard('prod', 'web-01', 'Botnet')}\n", incident["payload"]["custom_details"]["text"])
         _, message = self.rig.until("Slack", lambda: self.rig.posts("/slack", "in prod"))[0]
         self.assertEqual(
             message["attachments"][0]["title"],
@@ -259,7 +268,8 @@ class MailTest(unittest.TestCase):
         self.assertNotIn("<script", source)
         self.assertNotIn("javascript:", source)
         self.assertNotIn("Runbook", page.text)
-        self.assertIn("Dashboard", page.text)
+        self.assertIn(dashboard("hostile", HOSTILE, "<b>Bot</b>"), page.links)
+        self.assertIn(f"Dashboard: {dashboard('hostile', HOSTILE, '<b>Bot</b>')}\n", text)
         self.assertIn("web&#34;&gt;&lt;img src=x&gt;", source)
         self.assertEqual(page.rows[1:], [
             ['203.0.113.7|<b>Bot</b>|3|web"><img src=x>'],
@@ -271,12 +281,24 @@ class MailTest(unittest.TestCase):
         self.assertIn('vm: web"><img src=x> |', text)
         _, message = self.rig.until("webhook", lambda: self.rig.posts("/webhook", "hostile"))[0]
         self.assertEqual(message["alerts"][0]["labels"]["vm"], HOSTILE)
+        self.assertEqual(message["alerts"][0]["annotations"]["dashboard_url"], dashboard("hostile", HOSTILE, "<b>Bot</b>"))
 
     def test_slack_gets_no_markup_from_outside(self):
         self.rig.post(plain_alert("VMCpuHigh", "warning", "chat", {"summary": "s <!here>", "description": "a <!channel> & b"}, vm="web-01"))
         _, message = self.rig.until("Slack", lambda: self.rig.posts("/slack", "in chat"))[0]
         self.assertIn("a ‹!channel› & b", message["attachments"][0]["text"])
         self.assertNotIn("<", str(message))
+
+    def test_chat_has_links_where_there_are_some(self):
+        # Teams is sent the same text.
+        link = "https://grafana.example.com/d/vminsights-vm?var-workspace=linked&var-vm=web%22%3C+01&var-resource_id=%2Fs%2Fweb"
+        self.rig.post(
+            plain_alert("VMCpuHigh", "warning", "linked", {"dashboard_url": link, "runbook_url": "https://wiki.example.com/a.md"}, vm="web"),
+            plain_alert("VMCpuHigh", "warning", "unlinked", vm="web"),
+        )
+        told = lambda workspace: self.rig.until("Slack", lambda: self.rig.posts("/slack", f"in {workspace}"))[0][1]["attachments"][0]["text"]
+        self.assertRegex(told("linked"), rf"^VMCpuHigh\nSince [^,]+ UTC, runbook: https://wiki.example.com/a.md, dashboard: {re.escape(link)}\s*$")
+        self.assertRegex(told("unlinked"), r"^VMCpuHigh\nSince [^,]+ UTC\s*$")
 
     def test_an_alert_without_annotations_is_still_told(self):
         self.rig.post(
@@ -290,6 +312,7 @@ class MailTest(unittest.TestCase):
         self.assertEqual(page.rows, [])
         self.assertNotIn("Top 10", text + page.text)
         self.assertNotIn("Runbook", text + page.text)
+        self.assertNotIn("Dashboard", text + page.text)
         self.assertNotIn("see any more", text + page.text)
         self.assertEqual(self.mail(ONCALL, "in nameless")[0], "[critical] Alert on web-09 in nameless")
         self.assertEqual(self.mail(SECURITY, "in halfbare")[0], "[critical] ThreatConnectionOutbound in halfbare")
@@ -368,7 +391,7 @@ class MailTest(unittest.TestCase):
         self.assertEqual(len(page.rows), 11)
         self.assertIn("And 280 more that fire", page.text)
         self.assertIn("And 280 more that fire", text)
-        self.assertEqual(page.links.count("https://grafana.example.com/d/threats"), 20)
+        self.assertEqual(sum("/d/vminsights-threats?" in link for link in page.links), 20)
         self.assertLess(len(source), 100_000, "Gmail cuts a mail at 102 kB")
 
     def test_one_cause_mutes_its_consequences_in_the_same_place_only(self):

@@ -1,9 +1,12 @@
-"""What promtool cannot check: that every alert is complete, tested and has a runbook, and every metric exists.
+"""What promtool cannot check: that every alert is complete, tested, has a runbook and a dashboard, and every metric
+exists.
 
 Reads the rule files line by line, as they are laid out here, so that no YAML library is needed: a rule begins
-with `- alert:` or `- record:`, its labels and annotations are blocks or YAML aliases of earlier blocks.
+with `- alert:` or `- record:`, its labels and annotations are blocks or YAML aliases of earlier blocks, and so is
+the text of one annotation.
 """
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -11,8 +14,14 @@ from pathlib import Path
 RULES = Path("deploy/prometheus/rules")
 TESTS = Path("tests/rules")
 RUNBOOKS = Path("docs/runbooks")
+DASHBOARDS = Path("dashboards")
 README = Path("deploy/prometheus/README.md")
 RUNBOOK_URL = "https://vminsights-exporter.example/runbooks/{}.md"
+DASHBOARD_URL = re.compile(r"https://grafana\.example/d/([\w-]+)(?:\?(.+))?")
+# What a runbook begins its section "Look" with: the dashboard and its panels.
+RUNBOOK_LOOK = re.compile(r"^## Look\n\nGrafana, \*\*(.+)\*\*: (.+)\.\n", re.MULTILINE)
+# A label goes in through urlquery, under its own name; or the value is a plain word.
+VARIABLE = re.compile(r"var-(\w+)=(?:\{\{ \$labels\.\1 \| urlquery \}\}|\w+)")
 SEVERITIES = {"critical", "warning", "info"}
 # A name in PromQL or in a template; `blind: &blind` and words in comments have neither prefix nor colon.
 NAME = re.compile(r"(?<![\w:])(?:[a-z_0-9]+:)?vminsights_\w+(?::\w+)?")
@@ -48,11 +57,68 @@ def read_rules(path):
                 elif match[2] == "*":
                     block.update(anchors[match[3]])
         elif block is not None and (match := re.match(r"          (\w+): (.*)$", line)):
-            key = match[1]
-            block[key] = match[2]
+            key, text = match[1], match[2]
+            if alias := re.fullmatch(r"\*(\w+)", text):
+                owner, of = anchors[alias[1]]
+                text = owner[of]
+            elif anchor := re.match(r"&(\w+) ", text):
+                anchors[anchor[1]] = block, key
+                text = text[anchor.end() :]
+            block[key] = text
         elif key and line.startswith(" " * 12):
             block[key] += line
     return rules
+
+
+def read_dashboards():
+    """{uid: dashboard}"""
+    dashboards = (json.loads(path.read_text()) for path in sorted(DASHBOARDS.glob("*.json")))
+    return {dashboard["uid"]: dashboard for dashboard in dashboards}
+
+
+def panel_titles(panels):
+    """As a runbook names them: the panel "Free space of $disk" is "Free space"."""
+    for panel in panels:
+        yield panel.get("title", "").removesuffix(" of $disk")
+        yield from panel_titles(panel.get("panels", []))
+
+
+def check_dashboard_url(rule, dashboards):
+    url = rule.annotations.get("dashboard_url", "")
+    match = DASHBOARD_URL.fullmatch(url)
+    if not match:
+        problem(rule.where, f"{rule.name} needs the annotation dashboard_url, https://grafana.example/d/UID?var-…")
+        return
+    uid, query = match.groups()
+    if uid not in dashboards:
+        problem(rule.where, f"the dashboard_url of {rule.name} names {uid}, which no file in {DASHBOARDS} has as its uid")
+        return
+    named = []
+    for part in query.split("&") if query else []:
+        if variable := VARIABLE.fullmatch(part):
+            named.append(variable[1])
+        else:
+            problem(rule.where, f"the dashboard_url of {rule.name} has {part}; write var-NAME={{{{ $labels.NAME | urlquery }}}}")
+    for name in named:
+        if name not in {variable["name"] for variable in dashboards[uid]["templating"]["list"]}:
+            problem(rule.where, f"the dashboard_url of {rule.name} sets {name}, which is no variable of {uid}")
+    if len(set(named)) < len(named):
+        problem(rule.where, f"the dashboard_url of {rule.name} sets a variable twice")
+    check_runbook_look(rule.name, dashboards[uid])
+
+
+def check_runbook_look(name, dashboard):
+    """The runbook names the dashboard that the alert links to, and panels that are there."""
+    runbook = RUNBOOKS / f"{name}.md"
+    if not runbook.is_file():
+        return
+    look = RUNBOOK_LOOK.search(runbook.read_text())
+    if not look or look[1] != dashboard["title"]:
+        problem(runbook, f"`Look` must begin: Grafana, **{dashboard['title']}**: *panel*, *panel*.")
+        return
+    for title in re.findall(r"\*(.+?)\*", look[2]):
+        if title not in panel_titles(dashboard["panels"]):
+            problem(runbook, f"{dashboard['title']} has no panel {title}")
 
 
 def check_alert(rule):
@@ -94,9 +160,11 @@ def main(metrics_file):
     rules = [rule for path in files for rule in read_rules(path)]
     alerts = {rule.name for rule in rules if rule.kind == "alert"}
     recorded = {rule.name for rule in rules if rule.kind == "record"}
+    dashboards = read_dashboards()
     for rule in rules:
         if rule.kind == "alert":
             check_alert(rule)
+            check_dashboard_url(rule, dashboards)
         elif not re.fullmatch(r"[a-z_]+:vminsights_[a-z0-9_]+:[a-z0-9_]+", rule.name):
             problem(rule.where, f"{rule.name} is not level:metric:operation")
     for runbook in sorted(RUNBOOKS.glob("*.md")):
