@@ -141,12 +141,11 @@ impl PageBuilder {
 
 /// Appends whole families, each with its header; one without series is left out.
 pub fn encode_families(format: Format, families: &[Family], out: &mut Vec<u8>) {
-    let mut one = Vec::new();
     for family in families.iter().filter(|family| !family.series.is_empty()) {
-        one.clear();
-        format.encode_header(&family.header, &mut one);
-        format.encode_series(&family.header, &family.series, &mut one);
-        out.extend_from_slice(&format.family_prefix(one.len() as u64));
-        out.extend_from_slice(&one);
+        let start = out.len();
+        format.encode_header(&family.header, out);
+        format.encode_series(&family.header, &family.series, out);
+        let prefix = format.family_prefix((out.len() - start) as u64);
+        out.splice(start..start, prefix);
     }
 }

@@ -141,6 +141,13 @@ impl<'a> Series<'a> {
         })
     }
 
+    /// All its label values, one behind the other.
+    pub fn text(self) -> &'a str {
+        let width = self.list.names.len();
+        let end = |count: usize| count.checked_sub(1).map_or(0, |last| self.list.ends[last]);
+        &self.list.text[end(self.index * width)..end((self.index + 1) * width)]
+    }
+
     /// Names and values as Prometheus compares them: sorted, without empty values.
     fn label_set(self) -> Vec<(&'a str, &'a str)> {
         let names = self.list.names.iter().map(LabelName::as_str);
