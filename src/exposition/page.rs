@@ -46,6 +46,8 @@ impl Page {
 
     /// What completes the page for one answer: `families`, encoded now, and what ends the format and
     /// the coding. A family that is empty is left out; one that the page has already must not be here.
+    /// Gzip stores it: what is sent once is a few kilobytes, and compressing those anew for each answer
+    /// costs more than all else that an answer needs.
     pub fn tail(&self, families: &[Family]) -> Bytes {
         let mut plain = Vec::new();
         encode_families(self.media.format, families, &mut plain);
@@ -53,10 +55,11 @@ impl Page {
         match self.media.coding {
             Coding::Identity => plain.into(),
             Coding::Gzip => {
-                let last = Deflater::default().segment(&plain);
                 let mut whole = self.plain.clone();
-                whole.append(&last.plain);
-                [&last.sent[..], &whole.trailer()].concat().into()
+                whole.append(&Checksum::of(&plain));
+                [gzip::stored(&plain), whole.trailer().into()]
+                    .concat()
+                    .into()
             }
         }
     }

@@ -12,9 +12,10 @@ use axum::routing::get;
 use jiff::Timestamp;
 
 use super::body::Pieces;
+use super::maker::Maker;
 use super::status::{self, About, SECURITY_POLICY};
-use crate::exposition::{Coding, Media, Page, families_of, negotiate};
-use crate::snapshot::{Snapshot, SnapshotStore};
+use crate::exposition::{Coding, Media, families_of, negotiate};
+use crate::snapshot::SnapshotStore;
 use crate::telemetry::SelfMetrics;
 
 /// All that the routes see.
@@ -31,6 +32,8 @@ pub struct Site {
 impl Site {
     /// The routes. Methods other than GET and HEAD get 405, other paths 404.
     pub fn router(self) -> Router {
+        let maker = Arc::new(Maker::default());
+        let page = move |State(site): State<Self>, headers: HeaderMap| page(site, headers, maker);
         Router::new()
             .route(&self.telemetry_path, get(page))
             .route("/", get(status_page))
@@ -43,7 +46,7 @@ impl Site {
 }
 
 /// The page in the format and coding that the client likes best.
-async fn page(State(site): State<Site>, headers: HeaderMap) -> Response {
+async fn page(site: Site, headers: HeaderMap, maker: Arc<Maker>) -> Response {
     let asked = |name| -> Option<String> {
         let values = headers.get_all(&name).iter();
         let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
@@ -54,7 +57,12 @@ async fn page(State(site): State<Site>, headers: HeaderMap) -> Response {
         format: offer.format,
         coding: negotiate::coding(asked(header::ACCEPT_ENCODING).as_deref()),
     };
-    let Some(page) = prepared(site.store.current(), media).await else {
+    let snapshot = site.store.current();
+    let page = match snapshot.ready_page(media) {
+        Some(page) => Some(page.clone()),
+        None => maker.make(snapshot, media).await,
+    };
+    let Some(page) = page else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     site.metrics
@@ -74,16 +82,6 @@ async fn page(State(site): State<Site>, headers: HeaderMap) -> Response {
         headers.insert(header::CONTENT_ENCODING, gzip);
     }
     response
-}
-
-/// A page that is not ready yet is made where it keeps no other answer waiting. `None` if that failed.
-async fn prepared(snapshot: Arc<Snapshot>, media: Media) -> Option<Page> {
-    if let Some(page) = snapshot.ready_page(media) {
-        return Some(page.clone());
-    }
-    tokio::task::spawn_blocking(move || snapshot.page(media).clone())
-        .await
-        .ok()
 }
 
 /// Off the async threads: a page reads each series of the snapshot once.
