@@ -1,7 +1,7 @@
 //! Scrapes of a page of about 20 MB: beside a bare hyper server that sends the same bytes, while polls go
-//! on, and what a poll makes the next scrape compress. Needs `wrk`; prints a table.
+//! on, and what a poll makes the next scrape compress; and what a publication costs among 4,000 polls. Needs `wrk`; prints a table.
 //!
-//! `cargo bench --bench scrape -- [seconds]`, 5 unless told, for each row.
+//! `cargo bench --bench scrape -- [seconds] [coding]`: 5 seconds a row and both codings unless told.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -43,6 +43,48 @@ fn poll(store: &SnapshotStore, query: usize, salt: usize) {
         status: PollStatus::new(now, Duration::from_secs(60), now),
         at: now,
     });
+}
+
+/// What one publication costs among `workspaces` × 20 polls, and the scrape after it.
+fn publications(workspaces: usize) {
+    let store = SnapshotStore::default();
+    let publish = |at: usize| {
+        let key = PollKey {
+            query: format!("query_{}", at % 20).into(),
+            workspace: format!("workspace-{}", at / 20).into(),
+        };
+        let name = format!("vminsights_bench_{}_free_percent", at % 20);
+        let block = Block::new(support::named_family(&name, 25, at), Timestamp::UNIX_EPOCH);
+        let now = Timestamp::now();
+        let started = Instant::now();
+        store.publish(&key, |_| Contribution {
+            blocks: vec![Arc::new(block)],
+            status: PollStatus::new(now, Duration::from_secs(60), now),
+            at: now,
+        });
+        started.elapsed()
+    };
+    let polls = 20 * workspaces;
+    let first: Duration = (0..polls).map(publish).sum();
+    let mut again: Vec<Duration> = (0..polls).map(publish).collect();
+    again.sort();
+    let pages = Coding::ALL.map(|coding| {
+        let media = Media {
+            coding,
+            ..Media::default()
+        };
+        store.current().page(media);
+        publish(polls / 2);
+        let started = Instant::now();
+        store.current().page(media);
+        started.elapsed()
+    });
+    println!(
+        "{polls} polls: all published once in {first:.1?}, then one in {:.1?} (median), {:.1?} (worst); \
+         the page after one in {pages:.1?} (plain, gzip)",
+        again[polls / 2],
+        again[polls - 1],
+    );
 }
 
 /// A figure from `/proc/self/status`, in MiB.
@@ -221,15 +263,17 @@ async fn main() {
     println!(
         "\n## Scrapes\n\n| | scrapes/s | p50 ms | p99 ms | p99/p50 | CPU ms/scrape |\n|---|---|---|---|---|---|"
     );
-    for (coding, bare) in ["identity", "gzip"].into_iter().zip(&bares) {
+    let codings = ["identity", "gzip"];
+    let only = std::env::args().find(|argument| codings.contains(&argument.as_str()));
+    let rows = codings.into_iter().zip(&bares);
+    let rows = rows.filter(|(coding, _)| only.as_ref().is_none_or(|only| only == coding));
+    let rows: Vec<_> = rows.collect();
+    for (coding, bare) in &rows {
         for connections in [1, 50] {
-            let row = wrk(bare, connections, seconds, coding).await;
-            print(
-                &format!("bare hyper, {coding}, {connections} at once"),
-                &row,
-            );
-            let row = wrk(&ours, connections, seconds, coding).await;
-            print(&format!("exporter, {coding}, {connections} at once"), &row);
+            for (server, url) in [("bare hyper", *bare), ("exporter", &ours)] {
+                let row = wrk(url, connections, seconds, coding).await;
+                print(&format!("{server}, {coding}, {connections} at once"), &row);
+            }
         }
     }
     let stop = Arc::new(AtomicBool::new(false));
@@ -246,14 +290,18 @@ async fn main() {
             }
         })
     };
-    for coding in ["identity", "gzip"] {
-        let row = wrk(&ours, 50, seconds, coding).await;
-        print(
-            &format!("exporter, {coding}, 50 at once, 20 polls a second"),
-            &row,
-        );
+    for (coding, bare) in &rows {
+        for (server, url) in [("bare hyper", *bare), ("exporter", &ours)] {
+            let row = wrk(url, 50, seconds, coding).await;
+            let name = format!("{server}, {coding}, 50 at once, 20 polls a second");
+            print(&name, &row);
+        }
     }
     stop.store(true, Ordering::Relaxed);
     let _ = polling.join();
     println!("\nVmHWM {:.1} MiB", memory("VmHWM:"));
+    println!("\n## Publications\n");
+    for workspaces in [10, 200] {
+        publications(workspaces);
+    }
 }

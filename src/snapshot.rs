@@ -6,11 +6,11 @@
 
 mod status;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use rpds::RedBlackTreeMapSync;
 
 pub use status::{Failure, OwnFamily, POLL_FAMILIES, PollState, PollStatus, Success};
 
@@ -60,11 +60,15 @@ impl Block {
     }
 }
 
+/// A sorted map whose copies share what they have in common: with thousands of polls, a publication
+/// copies the few nodes on the way to its own entries.
+type Shared<K, V> = RedBlackTreeMapSync<K, V>;
+
 /// Everything that is published at one moment.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    families: BTreeMap<MetricName, BTreeMap<PollKey, Arc<Block>>>,
-    polls: BTreeMap<PollKey, Arc<PollStatus>>,
+    families: Shared<MetricName, Shared<PollKey, Arc<Block>>>,
+    polls: Shared<PollKey, Arc<PollStatus>>,
     pages: [[OnceLock<Page>; Coding::ALL.len()]; Format::ALL.len()],
 }
 
@@ -95,7 +99,7 @@ impl Snapshot {
         self.families
             .get(family)
             .into_iter()
-            .flatten()
+            .flat_map(Shared::iter)
             .filter(|(other, _)| other.workspace == key.workspace && other.query != key.query)
             .map(|(_, block)| block.series())
             .collect()
@@ -126,25 +130,31 @@ impl Snapshot {
     /// This snapshot with everything of `key` replaced.
     fn with(&self, key: &PollKey, contribution: Contribution) -> Self {
         let mut families = self.families.clone();
-        for blocks in families.values_mut() {
-            blocks.remove(key);
+        for (name, blocks) in &self.families {
+            let mut rest = blocks.clone();
+            if !rest.remove_mut(key) {
+                continue;
+            }
+            if rest.is_empty() {
+                families.remove_mut(name);
+            } else {
+                families.insert_mut(name.clone(), rest);
+            }
         }
         let own = contribution.status.families(key);
         let own = own
             .into_iter()
             .map(|family| Arc::new(Block::new(family, contribution.at)));
         for block in contribution.blocks.into_iter().chain(own) {
-            families
-                .entry(block.header().name.clone())
-                .or_default()
-                .insert(key.clone(), block);
+            let name = block.header().name.clone();
+            let blocks = families.get(&name).cloned().unwrap_or_default();
+            families.insert_mut(name, blocks.insert(key.clone(), block));
         }
-        families.retain(|_, blocks| !blocks.is_empty());
-        let mut polls = self.polls.clone();
-        polls.insert(key.clone(), Arc::new(contribution.status));
         Self {
             families,
-            polls,
+            polls: self
+                .polls
+                .insert(key.clone(), Arc::new(contribution.status)),
             pages: Default::default(),
         }
     }

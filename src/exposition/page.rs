@@ -46,6 +46,8 @@ impl Page {
 
     /// What completes the page for one answer: `families`, encoded now, and what ends the format and
     /// the coding. A family that is empty is left out; one that the page has already must not be here.
+    /// Gzip stores it: what is sent once is a few kilobytes, and compressing those anew for each answer
+    /// costs more than all else that an answer needs.
     pub fn tail(&self, families: &[Family]) -> Bytes {
         let mut plain = Vec::new();
         encode_families(self.media.format, families, &mut plain);
@@ -53,10 +55,11 @@ impl Page {
         match self.media.coding {
             Coding::Identity => plain.into(),
             Coding::Gzip => {
-                let last = Deflater::default().segment(&plain);
                 let mut whole = self.plain.clone();
-                whole.append(&last.plain);
-                [&last.sent[..], &whole.trailer()].concat().into()
+                whole.append(&Checksum::of(&plain));
+                [gzip::stored(&plain), whole.trailer().into()]
+                    .concat()
+                    .into()
             }
         }
     }
@@ -141,12 +144,11 @@ impl PageBuilder {
 
 /// Appends whole families, each with its header; one without series is left out.
 pub fn encode_families(format: Format, families: &[Family], out: &mut Vec<u8>) {
-    let mut one = Vec::new();
     for family in families.iter().filter(|family| !family.series.is_empty()) {
-        one.clear();
-        format.encode_header(&family.header, &mut one);
-        format.encode_series(&family.header, &family.series, &mut one);
-        out.extend_from_slice(&format.family_prefix(one.len() as u64));
-        out.extend_from_slice(&one);
+        let start = out.len();
+        format.encode_header(&family.header, out);
+        format.encode_series(&family.header, &family.series, out);
+        let prefix = format.family_prefix((out.len() - start) as u64);
+        out.splice(start..start, prefix);
     }
 }

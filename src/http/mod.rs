@@ -13,6 +13,7 @@
 
 mod body;
 mod lock;
+mod maker;
 mod routes;
 mod server;
 mod status;

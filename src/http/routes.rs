@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRef, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
@@ -12,9 +12,10 @@ use axum::routing::get;
 use jiff::Timestamp;
 
 use super::body::Pieces;
+use super::maker::Maker;
 use super::status::{self, About, SECURITY_POLICY, Shared};
-use crate::exposition::{Coding, Media, Page, families_of, negotiate};
-use crate::snapshot::{Snapshot, SnapshotStore};
+use crate::exposition::{Coding, Media, families_of, negotiate};
+use crate::snapshot::SnapshotStore;
 use crate::telemetry::SelfMetrics;
 
 /// All that the routes see.
@@ -28,28 +29,13 @@ pub struct Site {
     pub about: Arc<About>,
 }
 
-/// What the routes see, and what they keep.
-#[derive(Clone)]
-struct Served {
-    site: Site,
-    status: Arc<Shared>,
-}
-
-impl FromRef<Served> for Site {
-    fn from_ref(served: &Served) -> Self {
-        served.site.clone()
-    }
-}
-
-impl FromRef<Served> for Arc<Shared> {
-    fn from_ref(served: &Served) -> Self {
-        served.status.clone()
-    }
-}
-
 impl Site {
     /// The routes. Methods other than GET and HEAD get 405, other paths 404.
     pub fn router(self) -> Router {
+        let maker = Arc::new(Maker::default());
+        let page = move |State(site): State<Self>, headers: HeaderMap| page(site, headers, maker);
+        let shared = Arc::new(Shared::default());
+        let status_page = move |State(site): State<Self>| status_page(site, shared);
         Router::new()
             .route(&self.telemetry_path, get(page))
             .route("/", get(status_page))
@@ -57,15 +43,12 @@ impl Site {
             .route("/-/ready", get(ready))
             .fallback(not_found)
             .layer(middleware::from_fn_with_state(self.clone(), count))
-            .with_state(Served {
-                site: self,
-                status: Arc::default(),
-            })
+            .with_state(self)
     }
 }
 
 /// The page in the format and coding that the client likes best.
-async fn page(State(site): State<Site>, headers: HeaderMap) -> Response {
+async fn page(site: Site, headers: HeaderMap, maker: Arc<Maker>) -> Response {
     let asked = |name| -> Option<String> {
         let values = headers.get_all(&name).iter();
         let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
@@ -76,7 +59,12 @@ async fn page(State(site): State<Site>, headers: HeaderMap) -> Response {
         format: offer.format,
         coding: negotiate::coding(asked(header::ACCEPT_ENCODING).as_deref()),
     };
-    let Some(page) = prepared(site.store.current(), media).await else {
+    let snapshot = site.store.current();
+    let page = match snapshot.ready_page(media) {
+        Some(page) => Some(page.clone()),
+        None => maker.make(snapshot, media).await,
+    };
+    let Some(page) = page else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     site.metrics
@@ -98,17 +86,7 @@ async fn page(State(site): State<Site>, headers: HeaderMap) -> Response {
     response
 }
 
-/// A page that is not ready yet is made where it keeps no other answer waiting. `None` if that failed.
-async fn prepared(snapshot: Arc<Snapshot>, media: Media) -> Option<Page> {
-    if let Some(page) = snapshot.ready_page(media) {
-        return Some(page.clone());
-    }
-    tokio::task::spawn_blocking(move || snapshot.page(media).clone())
-        .await
-        .ok()
-}
-
-async fn status_page(State(site): State<Site>, State(shared): State<Arc<Shared>>) -> Response {
+async fn status_page(site: Site, shared: Arc<Shared>) -> Response {
     let rendered = shared.html(move || {
         let page = status::Page {
             snapshot: &site.store.current(),

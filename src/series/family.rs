@@ -101,6 +101,11 @@ impl SeriesList {
         (0..self.values.len()).map(|index| Series { list: self, index })
     }
 
+    /// Where the first so many label values end.
+    fn end_of(&self, count: usize) -> usize {
+        count.checked_sub(1).map_or(0, |last| self.ends[last])
+    }
+
     /// Without the series whose label set is in one of `others` too, and how many those were. Two
     /// samples of one label set would make Prometheus refuse the whole page.
     pub fn without(self, others: &[&SeriesList]) -> (Self, usize) {
@@ -135,10 +140,14 @@ impl<'a> Series<'a> {
     pub fn label_values(self) -> impl ExactSizeIterator<Item = &'a str> {
         let width = self.list.names.len();
         let first = self.index * width;
-        (first..first + width).map(move |at| {
-            let start = at.checked_sub(1).map_or(0, |before| self.list.ends[before]);
-            &self.list.text[start..self.list.ends[at]]
-        })
+        (first..first + width)
+            .map(move |at| &self.list.text[self.list.end_of(at)..self.list.ends[at]])
+    }
+
+    /// All its label values, one behind the other.
+    pub fn text(self) -> &'a str {
+        let (list, width) = (self.list, self.list.names.len());
+        &list.text[list.end_of(self.index * width)..list.end_of((self.index + 1) * width)]
     }
 
     /// Names and values as Prometheus compares them: sorted, without empty values.
@@ -176,6 +185,8 @@ mod tests {
             .iter()
             .map(|s| (s.label_values().collect(), s.value()))
             .collect();
+        let texts: Vec<&str> = list.iter().map(Series::text).collect();
+        assert_eq!(texts, ["web-1C:", "/", "db"]);
         assert_eq!(
             back,
             [

@@ -7,12 +7,19 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixStream};
 
 use super::connection::Stream;
 
 /// Who may connect to a Unix socket: its owner and its group.
 const SOCKET_MODE: u32 = 0o660;
+
+/// What the kernel may hold of an answer that its client has not taken, as it counts. Left to itself it
+/// takes megabytes for each connection, so that a crowd costs gigabytes and some of it waits for seconds.
+const SEND_BUFFER: u32 = 256 << 10;
+
+/// As many connections as may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// Where to listen: `127.0.0.1:10048`, `[::1]:10048`, `localhost:10048`, `:10048` for all addresses
 /// of the machine, or `unix:/run/vminsights.sock`.
@@ -104,13 +111,13 @@ enum Socket {
 impl Listener {
     pub async fn bind(address: &Address) -> Result<Self, BindError> {
         match address {
-            Address::Tcp(address) => Self::tcp(*address).await,
+            Address::Tcp(address) => Self::tcp(*address),
             Address::Unix(path) => Self::unix(path).await,
             Address::Everywhere { port } => {
                 // An IPv6 socket takes IPv4, too; a machine may have only the latter.
-                match Self::tcp((Ipv6Addr::UNSPECIFIED, *port).into()).await {
+                match Self::tcp((Ipv6Addr::UNSPECIFIED, *port).into()) {
                     Err(BindError::Other { .. }) => {
-                        Self::tcp((Ipv4Addr::UNSPECIFIED, *port).into()).await
+                        Self::tcp((Ipv4Addr::UNSPECIFIED, *port).into())
                     }
                     bound => bound,
                 }
@@ -118,10 +125,9 @@ impl Listener {
         }
     }
 
-    async fn tcp(address: SocketAddr) -> Result<Self, BindError> {
+    fn tcp(address: SocketAddr) -> Result<Self, BindError> {
         let endpoint = Endpoint::Tcp(address);
-        let bound = TcpListener::bind(address).await;
-        match bound.and_then(|listener| Ok((listener.local_addr()?, listener))) {
+        match listen(address).and_then(|listener| Ok((listener.local_addr()?, listener))) {
             Ok((address, listener)) => Ok(Self {
                 socket: Socket::Tcp(listener),
                 endpoint: Endpoint::Tcp(address),
@@ -182,6 +188,18 @@ impl Listener {
             Socket::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
         }
     }
+}
+
+/// As `TcpListener::bind`, with a bounded send buffer that accepted connections inherit.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Removes the socket's file at the end, unless another program's is there by then.
