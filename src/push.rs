@@ -61,7 +61,8 @@ pub struct Pusher {
     process: SelfMetrics,
     metrics: PushMetrics,
     back_off: BackOff,
-    before: Option<PushOutcome>,
+    /// How the push before ended, and with what words.
+    before: Option<(PushOutcome, Option<String>)>,
 }
 
 /// How a push went.
@@ -172,6 +173,7 @@ impl Pusher {
             at: Timestamp::now(),
         });
         let report = self.deliver(&page, resource, began + limit).await;
+        let ended = Some((report.outcome, report.message.clone()));
         PushEnded {
             outcome: report.outcome,
             sent: report.sent,
@@ -179,10 +181,10 @@ impl Pusher {
             duration: began.elapsed(),
             at: unix_seconds(Timestamp::now()),
             message: report.message.as_deref(),
-            again: self.before == Some(report.outcome),
+            again: self.before == ended,
         }
         .emit(&self.metrics);
-        self.before = Some(report.outcome);
+        self.before = ended;
         report
     }
 

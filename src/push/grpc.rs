@@ -36,7 +36,13 @@ impl Grpc {
         let mut endpoint = Endpoint::from_shared(connection.endpoint.to_string())
             .and_then(|endpoint| endpoint.user_agent(USER_AGENT))
             .map_err(ClientError::Endpoint)?
-            .connect_timeout(connection.timeout);
+            .connect_timeout(connection.timeout)
+            // Or a connection whose other end is gone would take, and lose, one push after another.
+            // Both are over within one request. Not while idle: receivers take offence at pings that
+            // belong to no request, and the next push finds out as well.
+            .http2_keep_alive_interval(connection.timeout / 2)
+            .keep_alive_timeout(connection.timeout / 2)
+            .keep_alive_while_idle(false);
         if connection.endpoint.scheme() == "https" {
             let mut tls = ClientTlsConfig::new().with_native_roots();
             if let Some(roots) = roots {

@@ -133,7 +133,8 @@ pub struct PushEnded<'a> {
     pub at: f64,
     /// What went wrong, or what the receiver had to say.
     pub message: Option<&'a str>,
-    /// Whether the push before ended the same way. A dead receiver is worth one line, not one a minute.
+    /// Whether the push before ended the same way, with the same message. A dead receiver is worth one
+    /// line, not one a minute; one that is dead for another reason is worth another.
     pub again: bool,
 }
 
