@@ -243,7 +243,7 @@ async fn headers_go_along_and_are_not_shown() {
         );
         let variables = [(
             "OTEL_EXPORTER_OTLP_HEADERS",
-            "Authorization=Bearer%20hunter2, x-scope-orgid = team",
+            "X-Scope-OrgID=of-old, Authorization=Bearer%20hunter2, x-scope-orgid = team",
         )];
         let settings = otlp(&yaml, &variables);
         assert!(!format!("{settings:?}").contains("hunter2"));
@@ -251,7 +251,8 @@ async fn headers_go_along_and_are_not_shown() {
         assert_eq!(rig.push().await.outcome, PushOutcome::Success);
         let headers = &receiver.seen()[0].headers;
         assert_eq!(headers["authorization"], "Bearer hunter2");
-        assert_eq!(headers["x-scope-orgid"], "team");
+        let teams: Vec<_> = headers.get_all("x-scope-orgid").iter().collect();
+        assert_eq!(teams, ["team"], "of one given twice the later");
     }
 }
 

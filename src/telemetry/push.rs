@@ -109,12 +109,15 @@ impl PushMetrics {
 
 /// Headers, which often hold a token, travel in the clear to another machine.
 pub struct HeadersInTheClear<'a> {
+    /// What goes along with them: `metrics` or `traces`.
+    pub signal: &'a str,
     pub host: &'a str,
 }
 
 impl HeadersInTheClear<'_> {
     pub fn emit(&self) {
         tracing::warn!(
+            signal = self.signal,
             host = self.host,
             "OTLP headers are sent over plain http; whoever is on the way can read them"
         );
