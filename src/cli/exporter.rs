@@ -172,16 +172,12 @@ impl Checked {
         }
         let client =
             LogsClient::new(&settings.azure, metrics.clone()).map_err(Failure::configuration)?;
-        let (pusher, traces) = match &settings.otlp {
-            Some(otlp) => {
-                let traces = otlp.traces.as_ref().map(super::traces::export).transpose();
-                (
-                    Pusher::new(otlp, metrics).map_err(Failure::configuration)?,
-                    traces.map_err(Failure::configuration)?,
-                )
-            }
-            None => (None, None),
-        };
+        let otlp = settings.otlp.as_ref();
+        let pusher = otlp.map(|otlp| Pusher::new(otlp, metrics)).transpose();
+        let pusher = pusher.map_err(Failure::configuration)?.flatten();
+        let traces = otlp.and_then(|otlp| otlp.traces.as_ref());
+        let traces = traces.map(super::traces::export).transpose();
+        let traces = traces.map_err(Failure::configuration)?;
         Ok(Self {
             settings,
             catalogue,
