@@ -6,10 +6,12 @@
 //! is kept for later; the next push has fresher values, so a dead receiver costs counters and no
 //! memory, and no poll or scrape waits for it.
 //!
-//! [`Client`] sends a request over HTTP or gRPC; [`Pusher`] knows when, and what to do about failures.
+//! [`Connection`] is the way to a receiver as the settings have it, for traces too; [`Client`] sends a
+//! request over HTTP or gRPC; [`Pusher`] knows when, and what to do about failures.
 
 mod answer;
 mod client;
+mod connection;
 mod grpc;
 mod http;
 mod retry;
@@ -24,17 +26,16 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::config::OtlpSettings;
+use crate::config::{OtlpSettings, Signal};
 use crate::exposition::{families_of, otlp};
 use crate::series::{Family, unix_seconds};
 use crate::snapshot::{Snapshot, SnapshotStore};
-use crate::telemetry::push::{
-    HeadersInTheClear, PushEnded, PushMetrics, PushOutcome, PushRetried, PushSkipped,
-};
+use crate::telemetry::push::{PushEnded, PushMetrics, PushOutcome, PushRetried, PushSkipped};
 use crate::telemetry::{SelfMetrics, error_chain};
 
 pub use answer::{Accepted, Again, SendError};
 pub use client::{Client, ClientError};
+pub use connection::{Connection, ConnectionError, Roots};
 pub use retry::BackOff;
 
 /// However long the interval, the first push comes this soon: after the first polls, and soon
@@ -47,6 +48,8 @@ const LAST_PUSH: Duration = Duration::from_secs(3);
 /// Why there can be no push.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("the push's counters cannot be added")]
@@ -61,7 +64,8 @@ pub struct Pusher {
     process: SelfMetrics,
     metrics: PushMetrics,
     back_off: BackOff,
-    before: Option<PushOutcome>,
+    /// How the push before ended, and with what words.
+    before: Option<(PushOutcome, Option<String>)>,
 }
 
 /// How a push went.
@@ -87,8 +91,9 @@ impl Pusher {
         let Some(push) = &settings.metrics else {
             return Ok(None);
         };
+        let connection = Connection::new(Signal::Metrics, &push.connection)?;
         Ok(Some(Self {
-            client: Client::new(&push.connection)?,
+            client: Client::new(&connection)?,
             interval: push.interval,
             attributes: settings.resource.clone(),
             process: process.clone(),
@@ -110,9 +115,6 @@ impl Pusher {
 
     /// Pushes every interval until the handle says stop.
     pub fn start(self, store: Arc<SnapshotStore>, instance: &str) -> RunningPush {
-        if let Some(host) = self.client.sends_headers_in_the_clear_to() {
-            HeadersInTheClear { host }.emit();
-        }
         let resource = self.resource(instance);
         let (stop, stopped) = oneshot::channel();
         RunningPush {
@@ -172,6 +174,7 @@ impl Pusher {
             at: Timestamp::now(),
         });
         let report = self.deliver(&page, resource, began + limit).await;
+        let ended = Some((report.outcome, report.message.clone()));
         PushEnded {
             outcome: report.outcome,
             sent: report.sent,
@@ -179,10 +182,10 @@ impl Pusher {
             duration: began.elapsed(),
             at: unix_seconds(Timestamp::now()),
             message: report.message.as_deref(),
-            again: self.before == Some(report.outcome),
+            again: self.before == ended,
         }
         .emit(&self.metrics);
-        self.before = Some(report.outcome);
+        self.before = ended;
         report
     }
 

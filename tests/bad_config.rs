@@ -79,6 +79,73 @@ fn a_good_configuration_is_said_to_be_good() {
     }
 }
 
+/// The command beside a configuration that sends traces and nothing else, with the rest of its section
+/// `otlp`, and beside `ca.pem` with this content.
+fn traces_only(endpoint: &str, rest: &str, ca: &str, arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = format!("{GOOD}otlp: {{traces: {{ratio: 0.1}}{rest}}}\n");
+    std::fs::write(folder.path().join("exporter.yaml"), yaml).unwrap();
+    std::fs::write(folder.path().join("ca.pem"), ca).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_vminsights-exporter"))
+        .current_dir(folder.path())
+        .args(arguments)
+        .env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint)
+        .env("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "api-key=hunter2")
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_ca_file_for_traces_alone_is_found_bad_by_whatever_looks() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("--web.listen-address={}", taken.local_addr().unwrap());
+    for arguments in [
+        &["check", "--config.file=exporter.yaml"][..],
+        &["serve", "--config.file=exporter.yaml", "--config.check"],
+        &["serve", "--config.file=exporter.yaml", &address],
+    ] {
+        let unusable = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for (file, ca, text) in [
+            ("nowhere.pem", "", "cannot read nowhere.pem: "),
+            (
+                "ca.pem",
+                "not pem",
+                "ca.pem must hold certificates in PEM form\n",
+            ),
+            (
+                "ca.pem",
+                unusable,
+                "ca.pem holds a certificate that cannot be used: ",
+            ),
+        ] {
+            let rest = format!(", ca_file: {file}");
+            let output = traces_only("https://collector:4318", &rest, ca, arguments);
+            assert_eq!(output.status.code(), Some(64), "{arguments:?}: {output:?}");
+            let said = String::from_utf8(output.stderr).unwrap();
+            let expected = format!("error: otlp.ca_file: {text}");
+            assert!(said.starts_with(&expected), "{said}");
+        }
+    }
+}
+
+#[test]
+fn headers_of_traces_in_the_clear_are_warned_of() {
+    let check = ["check", "--config.file=exporter.yaml"];
+    for (endpoint, warnings) in [
+        ("http://collector:4318", 1),
+        ("https://collector:4318", 0),
+        ("http://localhost:4318", 0),
+    ] {
+        let output = traces_only(endpoint, "", "", &check);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let warning = "level=WARN msg=\"OTLP headers are sent over plain http; whoever is on the way can read them\" signal=traces host=collector\n";
+        assert_eq!(said.matches(warning).count(), warnings, "{said}");
+        assert_eq!(said.lines().count(), warnings, "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
 #[test]
 fn a_port_in_use_is_named() {
     let folder = tempfile::tempdir().unwrap();

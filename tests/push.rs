@@ -11,13 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use vminsights_exporter::config::{OtlpSettings, Settings};
 use vminsights_exporter::exposition::{Media, families_of};
 use vminsights_exporter::push::{BackOff, Pusher, Report};
 use vminsights_exporter::series::{Family, FamilyHeader, LabelName, MetricType, SeriesList};
 use vminsights_exporter::snapshot::{Block, Contribution, PollKey, PollStatus, SnapshotStore};
-use vminsights_exporter::telemetry::SelfMetrics;
 use vminsights_exporter::telemetry::push::PushOutcome;
+use vminsights_exporter::telemetry::{LogFormat, SelfMetrics};
 
 use page::{of_requests, of_text};
 use receiver::{Receiver, Reply};
@@ -241,7 +243,7 @@ async fn headers_go_along_and_are_not_shown() {
         );
         let variables = [(
             "OTEL_EXPORTER_OTLP_HEADERS",
-            "Authorization=Bearer%20hunter2, x-scope-orgid = team",
+            "X-Scope-OrgID=of-old, Authorization=Bearer%20hunter2, x-scope-orgid = team",
         )];
         let settings = otlp(&yaml, &variables);
         assert!(!format!("{settings:?}").contains("hunter2"));
@@ -249,7 +251,8 @@ async fn headers_go_along_and_are_not_shown() {
         assert_eq!(rig.push().await.outcome, PushOutcome::Success);
         let headers = &receiver.seen()[0].headers;
         assert_eq!(headers["authorization"], "Bearer hunter2");
-        assert_eq!(headers["x-scope-orgid"], "team");
+        let teams: Vec<_> = headers.get_all("x-scope-orgid").iter().collect();
+        assert_eq!(teams, ["team"], "of one given twice the later");
     }
 }
 
@@ -316,6 +319,48 @@ async fn a_refusal_is_not_repeated() {
         assert_eq!(rig.push().await.outcome, PushOutcome::Refused);
         assert_eq!(receiver.seen().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_failure_is_logged_once_and_again_when_its_cause_changes() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let lines = tracing_subscriber::fmt()
+        .event_format(LogFormat::Json)
+        .with_writer(Arc::new(log.reopen().unwrap()))
+        .finish();
+    let _logging = tracing::subscriber::set_default(lines);
+    let receiver = Receiver::http(|number| match number {
+        0 | 1 => Reply::Http(400, vec![], "no such tenant"),
+        2 => Reply::Http(400, vec![], "the tenant's licence has expired"),
+        _ => Reply::Take,
+    })
+    .await;
+    let mut rig = Rig::to(&receiver, "");
+    for _ in 0..5 {
+        rig.push().await;
+    }
+    let text = std::fs::read_to_string(log.path()).unwrap();
+    let seen: Vec<(String, String)> = text
+        .lines()
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let field = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+            (field("level"), field("detail"))
+        })
+        .collect();
+    let pair = |level: &str, detail: &str| (level.to_owned(), detail.to_owned());
+    let refused = "the receiver answered 400 Bad Request: ";
+    assert_eq!(
+        seen,
+        [
+            pair("WARN", &format!("{refused}no such tenant")),
+            pair(
+                "WARN",
+                &format!("{refused}the tenant's licence has expired")
+            ),
+            pair("INFO", ""),
+        ]
+    );
 }
 
 #[tokio::test]
@@ -446,6 +491,42 @@ async fn a_silent_collector_is_given_up_after_the_timeout() {
         (report.outcome, report.message.as_deref()),
         (PushOutcome::Failed, Some("no answer within 20ms"))
     );
+}
+
+/// Passes on what comes; what it took before it went deaf it keeps open, and passes nothing on any more.
+async fn deaf_later(to: std::net::SocketAddr) -> (std::net::SocketAddr, watch::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (deafen, mut deaf) = watch::channel(());
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut far = TcpStream::connect(to).await.unwrap();
+            deaf.mark_unchanged();
+            let mut deaf = deaf.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    Ok(()) = deaf.changed() => std::future::pending().await,
+                }
+            });
+        }
+    });
+    (address, deafen)
+}
+
+#[tokio::test]
+async fn a_grpc_connection_whose_other_end_is_gone_is_replaced() {
+    let receiver = Receiver::grpc(|_| Reply::Take).await;
+    let (address, deafen) = deaf_later(receiver.address).await;
+    let yaml = format!("otlp: {{endpoint: 'http://{address}', protocol: grpc, timeout: 500ms}}");
+    let mut rig = Rig::new(&otlp(&yaml, &[]), snapshot());
+    assert_eq!(rig.push().await.outcome, PushOutcome::Success);
+    deafen.send(()).unwrap();
+    let resource = rig.pusher.resource("host-1:10048");
+    let limit = Duration::from_secs(10);
+    let report = rig.pusher.push(&rig.store, &resource, limit).await;
+    assert_eq!(report.outcome, PushOutcome::Success, "{report:?}");
+    assert_eq!(receiver.seen().len(), 2);
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Failure, exporter};
+use super::Failure;
+use super::exporter::Checked;
 use crate::telemetry::SelfMetrics;
 
 #[derive(Args)]
@@ -21,7 +22,11 @@ pub fn run(arguments: &CheckArguments) -> Result<(), Failure> {
 /// Says what the configuration amounts to.
 pub fn check(config_file: &Path) -> Result<(), Failure> {
     let metrics = SelfMetrics::new().map_err(Failure::failed)?;
-    let (settings, catalogue, ..) = exporter::checked(config_file, &metrics)?;
+    let Checked {
+        settings,
+        catalogue,
+        ..
+    } = Checked::load(config_file, &metrics)?;
     let families: std::collections::BTreeSet<_> = catalogue
         .queries
         .iter()

@@ -16,7 +16,7 @@ use crate::http::{Address, Endpoint, Limits, Lock, Server, Site};
 use crate::poll::Poller;
 use crate::push::{self, Pusher};
 use crate::snapshot::SnapshotStore;
-use crate::telemetry::traces::TraceGuard;
+use crate::telemetry::traces::{TraceExport, TraceGuard};
 use crate::telemetry::{SelfMetrics, Traces};
 
 #[derive(Args)]
@@ -78,25 +78,23 @@ impl Exporter {
         traces: Traces,
     ) -> Result<Self, Failure> {
         let metrics = SelfMetrics::new().map_err(Failure::failed)?;
-        let (settings, catalogue, client, pusher) = checked(config_file, &metrics)?;
-        let wanted = settings.otlp.as_ref().and_then(|otlp| otlp.traces.as_ref());
-        let trace_export = wanted.map(super::traces::export).transpose()?;
+        let checked = Checked::load(config_file, &metrics)?;
         let lock = Arc::new(web.lock(&metrics)?);
         let server = Server::bind(&web.listen_addresses, Limits::default())
             .await
             .map_err(Failure::failed)?;
         let mut exporter = Self {
-            settings,
-            catalogue,
-            client,
-            pusher,
+            settings: checked.settings,
+            catalogue: checked.catalogue,
+            client: checked.client,
+            pusher: checked.pusher,
             metrics,
             server,
             lock,
             telemetry_path: web.telemetry_path.as_str().into(),
             traces: None,
         };
-        if let Some(mut export) = trace_export {
+        if let Some(mut export) = checked.traces {
             export.resource = exporter.resource();
             let guard = traces.start(export, &exporter.metrics);
             exporter.traces = Some(guard.map_err(Failure::configuration)?);
@@ -156,22 +154,38 @@ impl Exporter {
     }
 }
 
-/// Everything that can be known of a configuration without a network. Warnings are logged.
-pub fn checked(
-    config_file: &Path,
-    metrics: &SelfMetrics,
-) -> Result<(Settings, Catalogue, LogsClient, Option<Pusher>), Failure> {
-    let (settings, catalogue) = configuration::load(config_file)?;
-    for warning in &catalogue.warnings {
-        tracing::warn!("{warning}");
+/// Everything that can be known of a configuration without a network.
+pub struct Checked {
+    pub settings: Settings,
+    pub catalogue: Catalogue,
+    client: LogsClient,
+    pusher: Option<Pusher>,
+    traces: Option<TraceExport>,
+}
+
+impl Checked {
+    /// Reads the configuration and all that it names. Warnings are logged.
+    pub fn load(config_file: &Path, metrics: &SelfMetrics) -> Result<Self, Failure> {
+        let (settings, catalogue) = configuration::load(config_file)?;
+        for warning in &catalogue.warnings {
+            tracing::warn!("{warning}");
+        }
+        let client =
+            LogsClient::new(&settings.azure, metrics.clone()).map_err(Failure::configuration)?;
+        let otlp = settings.otlp.as_ref();
+        let pusher = otlp.map(|otlp| Pusher::new(otlp, metrics)).transpose();
+        let pusher = pusher.map_err(Failure::configuration)?.flatten();
+        let traces = otlp.and_then(|otlp| otlp.traces.as_ref());
+        let traces = traces.map(super::traces::export).transpose();
+        let traces = traces.map_err(Failure::configuration)?;
+        Ok(Self {
+            settings,
+            catalogue,
+            client,
+            pusher,
+            traces,
+        })
     }
-    let client =
-        LogsClient::new(&settings.azure, metrics.clone()).map_err(Failure::configuration)?;
-    let pusher = match &settings.otlp {
-        Some(otlp) => Pusher::new(otlp, metrics).map_err(Failure::configuration)?,
-        None => None,
-    };
-    Ok((settings, catalogue, client, pusher))
 }
 
 #[cfg(test)]

@@ -60,14 +60,14 @@ pub struct Batch {
 
 /// What sends, by OpenTelemetry's semantic conventions: this exporter, of this `instance` (unique among
 /// those that push to one receiver). `overrides` add attributes or replace those that it would have.
+///
+/// Where the exporter runs it does not know, so there is no `cloud.provider` or `cloud.platform`: they
+/// would speak of the producer, not of the machines that the points tell of.
 pub fn attributes(instance: &str, overrides: &[(String, String)]) -> Vec<(String, String)> {
     let own = [
         ("service.name", SERVICE_NAME),
         ("service.version", env!("CARGO_PKG_VERSION")),
         ("service.instance.id", instance),
-        // Of what the telemetry tells: the virtual machines of VM insights.
-        ("cloud.provider", "azure"),
-        ("cloud.platform", "azure.vm"),
     ];
     let own = own
         .into_iter()

@@ -143,19 +143,15 @@ fn a_resource_says_who_sends_and_can_be_told_otherwise() {
             ("service.name", "vminsights-exporter"),
             ("service.version", env!("CARGO_PKG_VERSION")),
             ("service.instance.id", "host-1:10048"),
-            ("cloud.provider", "azure"),
-            ("cloud.platform", "azure.vm"),
         ])
     );
     assert_eq!(
-        attributes(&[("service.name", "mine"), ("team", "ops")]),
+        attributes(&[("service.name", "mine"), ("cloud.platform", "azure.aks")]),
         pairs(&[
             ("service.version", env!("CARGO_PKG_VERSION")),
             ("service.instance.id", "host-1:10048"),
-            ("cloud.provider", "azure"),
-            ("cloud.platform", "azure.vm"),
             ("service.name", "mine"),
-            ("team", "ops"),
+            ("cloud.platform", "azure.aks"),
         ])
     );
 }

@@ -3,7 +3,6 @@
 use bytes::{BufMut, Bytes};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use prost::Message;
-use reqwest::header::HeaderValue;
 use tonic::client::Grpc as Calls;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
@@ -12,8 +11,9 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request};
 
 use super::answer::{Accepted, Again, SendError, Status, readable};
-use super::client::{ClientError, Roots, USER_AGENT};
-use crate::config::{OtlpCompression, OtlpConnection};
+use super::client::{ClientError, USER_AGENT};
+use super::connection::Connection;
+use crate::config::OtlpCompression;
 use crate::telemetry::error_chain;
 
 const EXPORT: PathAndQuery =
@@ -29,26 +29,23 @@ pub(super) struct Grpc {
 }
 
 impl Grpc {
-    pub(super) fn new(
-        connection: &OtlpConnection,
-        roots: Option<Roots>,
-    ) -> Result<Self, ClientError> {
+    pub(super) fn new(connection: &Connection) -> Result<Self, ClientError> {
         let mut endpoint = Endpoint::from_shared(connection.endpoint.to_string())
             .and_then(|endpoint| endpoint.user_agent(USER_AGENT))
             .map_err(ClientError::Endpoint)?
-            .connect_timeout(connection.timeout);
+            .connect_timeout(connection.timeout)
+            // Or a connection whose other end is gone would take, and lose, one push after another.
+            // Both are over within one request. Not while idle: receivers take offence at pings that
+            // belong to no request, and the next push finds out as well.
+            .http2_keep_alive_interval(connection.timeout / 2)
+            .keep_alive_timeout(connection.timeout / 2)
+            .keep_alive_while_idle(false);
         if connection.endpoint.scheme() == "https" {
             let mut tls = ClientTlsConfig::new().with_native_roots();
-            if let Some(roots) = roots {
-                tls = tls.ca_certificate(Certificate::from_pem(roots.pem));
+            if let Some(roots) = &connection.roots {
+                tls = tls.ca_certificate(Certificate::from_pem(&roots.pem));
             }
             endpoint = endpoint.tls_config(tls).map_err(ClientError::GrpcTls)?;
-        }
-        let mut headers = reqwest::header::HeaderMap::new();
-        for (name, value) in &connection.headers {
-            let mut value = HeaderValue::from_str(value.expose()).map_err(ClientError::Header)?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
         }
         let mut calls =
             Calls::new(endpoint.connect_lazy()).max_decoding_message_size(LONGEST_ANSWER);
@@ -57,7 +54,7 @@ impl Grpc {
         }
         Ok(Self {
             calls: calls.accept_compressed(CompressionEncoding::Gzip),
-            headers: MetadataMap::from_headers(headers),
+            headers: MetadataMap::from_headers(connection.headers.clone()),
         })
     }
 

@@ -4,15 +4,13 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use prost::Message;
-use reqwest::header::{
-    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
-};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
 
 use super::answer::{Accepted, Again, SendError, Status, readable};
-use super::client::{ClientError, Roots, USER_AGENT};
+use super::client::{ClientError, USER_AGENT};
+use super::connection::Connection;
 use super::retry::retry_after;
-use crate::config::OtlpConnection;
 use crate::telemetry::error_chain;
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -28,27 +26,18 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(
-        connection: &OtlpConnection,
-        roots: Option<Roots>,
-    ) -> Result<Self, ClientError> {
+    pub(super) fn new(connection: &Connection) -> Result<Self, ClientError> {
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             // Headers must not travel where an answer points to.
             .redirect(reqwest::redirect::Policy::none());
-        if let Some(roots) = roots {
-            builder = builder.tls_certs_merge(roots.certificates);
-        }
-        let mut headers = HeaderMap::new();
-        for (name, value) in &connection.headers {
-            let mut value = HeaderValue::from_str(value.expose()).map_err(ClientError::Header)?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
+        if let Some(roots) = &connection.roots {
+            builder = builder.tls_certs_merge(roots.certificates.clone());
         }
         Ok(Self {
             client: builder.build().map_err(ClientError::HttpTls)?,
             endpoint: connection.endpoint.clone(),
-            headers,
+            headers: connection.headers.clone(),
         })
     }
 

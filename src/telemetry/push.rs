@@ -109,12 +109,15 @@ impl PushMetrics {
 
 /// Headers, which often hold a token, travel in the clear to another machine.
 pub struct HeadersInTheClear<'a> {
+    /// What goes along with them: `metrics` or `traces`.
+    pub signal: &'a str,
     pub host: &'a str,
 }
 
 impl HeadersInTheClear<'_> {
     pub fn emit(&self) {
         tracing::warn!(
+            signal = self.signal,
             host = self.host,
             "OTLP headers are sent over plain http; whoever is on the way can read them"
         );
@@ -133,7 +136,8 @@ pub struct PushEnded<'a> {
     pub at: f64,
     /// What went wrong, or what the receiver had to say.
     pub message: Option<&'a str>,
-    /// Whether the push before ended the same way. A dead receiver is worth one line, not one a minute.
+    /// Whether the push before ended the same way, with the same message. A dead receiver is worth one
+    /// line, not one a minute; one that is dead for another reason is worth another.
     pub again: bool,
 }
 
