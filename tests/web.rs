@@ -319,6 +319,50 @@ async fn only_users_get_in_wherever_they_ask() {
     assert_eq!(ask("/metrics", "alice", "looking glass").await, 200);
 }
 
+/// A file that is read while it is written may be empty, or end early.
+#[tokio::test]
+async fn a_reload_never_opens_the_door() {
+    let ca = Authority::new();
+    let clients = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n";
+    let names = "  client_allowed_sans: [prometheus.example]\n";
+    let tls = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
+    let alice = users(&[("alice", "wonder land")]);
+    let reloads = "vminsights_exporter_web_config_reloads_total";
+
+    let rig = Rig::with(ca.folder(), &alice).await;
+    for (index, less) in ["", "basic_auth_users:\n", "{}", "# alice\n"]
+        .iter()
+        .enumerate()
+    {
+        rig.write("web.yml", less);
+        rig.lock.refresh();
+        rig.lock.refresh();
+        let failures = (index + 1) as f64;
+        assert_eq!(rig.counted(reloads, "failure"), failures, "{less:?}");
+        let answer = send(rig.address, "GET /metrics HTTP/1.1").await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{less:?}: {answer}");
+    }
+    rig.write("web.yml", &users(&[("bob", "builder")]));
+    rig.lock.refresh();
+    assert_eq!(rig.counted(reloads, "success"), 1.0, "other users are fine");
+
+    let rig = Rig::with(ca.folder(), &format!("{tls}{clients}{names}")).await;
+    let url = format!("https://{}/-/healthy", rig.address);
+    for (index, less) in [String::new(), clients.to_owned()].iter().enumerate() {
+        rig.write("web.yml", &format!("{tls}{less}"));
+        rig.lock.refresh();
+        assert_eq!(rig.counted(reloads, "failure"), (index + 1) as f64);
+        let other = ca.client_with(&ca.sign("grafana.example"));
+        for client in [ca.client(), other] {
+            let answer = client.build().unwrap().get(&url).send().await;
+            assert!(answer.is_err(), "{less:?} opened the door");
+        }
+    }
+    let good = ca.client_with(&ca.sign("prometheus.example"));
+    let answer = good.build().unwrap().get(&url).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
 #[tokio::test]
 async fn a_rate_limit_refuses_what_is_beyond_the_burst() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,8 +1,9 @@
 //! The lock on the door: TLS, users, headers and rate, from the web configuration file.
 //!
 //! [`Lock::refresh`] reads the file and what it names again. Something new and good is used from the
-//! next handshake or request on; something broken is told once, and the last good lock stays. No
-//! request waits for a file.
+//! next handshake or request on; something broken is told once, and the last good lock stays. So does
+//! it when the new one would not lock at all: only a restart opens a door that was locked. No request
+//! waits for a file.
 
 mod client_certificate;
 mod rate;
@@ -19,7 +20,7 @@ use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, header}
 use ring::digest;
 use rustls::ServerConfig;
 
-use crate::config::{Problem, Problems, WebSettings};
+use crate::config::{ClientPolicy, Problem, Problems, WebSettings};
 use crate::telemetry::SelfMetrics;
 use crate::telemetry::events::{WebConfigRefused, WebConfigReloaded};
 use rate::RateLimit;
@@ -93,20 +94,14 @@ impl Lock {
             return;
         }
         *seen = fingerprint;
-        let had_tls = self.has_tls();
+        let rules = rules.and_then(|rules| match self.rules.load().opened_by(&rules) {
+            None => Ok(rules),
+            Some(rule) => Err(Problems(vec![Problem::new(file, None, rule)])),
+        });
         match rules {
-            Ok(rules) if rules.tls.is_some() == had_tls => {
+            Ok(rules) => {
                 self.rules.store(Arc::new(rules));
                 WebConfigReloaded { file }.emit(&self.metrics);
-            }
-            Ok(_) => {
-                let rule =
-                    "whether there is TLS cannot change while the server runs: start it again";
-                let problems = Problems(vec![Problem::new(file, None, rule)]);
-                WebConfigRefused {
-                    problems: &problems,
-                }
-                .emit(&self.metrics);
             }
             Err(problems) => WebConfigRefused {
                 problems: &problems,
@@ -197,6 +192,29 @@ impl Rules {
             headers: headers.collect(),
             rate: settings.rate.map(RateLimit::new),
             settings,
+        }
+    }
+
+    /// The rule that `next` breaks by asking for less than these do. A file that was read while it
+    /// was written is often a good one, with less in it: it must not open the door.
+    fn opened_by(&self, next: &Self) -> Option<&'static str> {
+        // Ordered: no certificate needed, a verified one, a verified one with a listed name.
+        let clients = |rules: &Self| {
+            let clients = &rules.settings.tls.as_ref()?.clients;
+            (clients.policy == ClientPolicy::RequireVerified)
+                .then_some(clients.allowed_names.is_some())
+        };
+        if self.tls.is_some() != next.tls.is_some() {
+            Some("whether there is TLS cannot change while the server runs: start it again")
+        } else if !self.settings.users.is_empty() && next.settings.users.is_empty() {
+            Some("the last of basic_auth_users cannot go while the server runs: start it again")
+        } else if clients(self) > clients(next) {
+            Some(
+                "client_auth_type RequireAndVerifyClientCert and client_allowed_sans cannot go \
+                 while the server runs: start it again",
+            )
+        } else {
+            None
         }
     }
 
