@@ -319,6 +319,54 @@ async fn only_users_get_in_wherever_they_ask() {
     assert_eq!(ask("/metrics", "alice", "looking glass").await, 200);
 }
 
+/// A body would be a protocol error over HTTP/2, and the next answer's first bytes over HTTP/1.
+#[tokio::test]
+async fn a_refused_head_has_no_body() {
+    let ca = Authority::new();
+    let alice = users(&[("alice", "wonder land")]);
+    let long = format!("/{}", "x".repeat(5_000));
+    let rig = Rig::with(ca.folder(), &format!("{TLS}{alice}")).await;
+    for client in [ca.client(), ca.client().http1_only()] {
+        let client = client.build().unwrap();
+        for (path, status, length) in [("/metrics", 401, "13"), (&long, 414, "22")] {
+            let url = format!("https://{}{path}", rig.address);
+            let answer = client.head(&url).send().await.unwrap();
+            assert_eq!(answer.status(), status);
+            assert_eq!(answer.headers()["content-length"], length);
+            assert_eq!(answer.bytes().await.unwrap(), "");
+        }
+    }
+    let limited = "rate_limit: {interval: 1h, burst: 1}\n";
+    let rig = Rig::with(ca.folder(), &format!("{TLS}{limited}")).await;
+    let client = ca.client().build().unwrap();
+    for status in [200, 429] {
+        let url = format!("https://{}/-/healthy", rig.address);
+        let answer = client.head(&url).send().await.unwrap();
+        assert_eq!(answer.status(), status);
+        assert_eq!(answer.version(), reqwest::Version::HTTP_2);
+    }
+    // Over plain HTTP, byte by byte, and over a Unix socket.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("web.sock");
+    let file = folder.path().join("web.yml");
+    std::fs::write(&file, &alice).unwrap();
+    let addresses = ["127.0.0.1:0".parse().unwrap(), Address::Unix(path.clone())];
+    let metrics = SelfMetrics::new().unwrap();
+    let server = Server::bind(&addresses, Limits::default()).await.unwrap();
+    let address = address(&server);
+    let lock = Arc::new(Lock::load(&file, metrics.clone()).unwrap());
+    let routes = router(&metrics);
+    tokio::spawn(server.serve(routes, lock, metrics, std::future::pending()));
+    for head in ["HEAD /metrics HTTP/1.1", &format!("HEAD {long} HTTP/1.1")] {
+        let mut unix = UnixStream::connect(&path).await.unwrap();
+        for answer in [send(address, head).await, exchange(&mut unix, head).await] {
+            assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+            assert!(answer.contains("content-length: "), "{answer}");
+            assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+        }
+    }
+}
+
 /// A file that is read while it is written may be empty, or end early.
 #[tokio::test]
 async fn a_reload_never_opens_the_door() {

@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
@@ -170,6 +170,7 @@ async fn answer(
     mut request: Request<Incoming>,
 ) -> Result<Response<Watched>, Infallible> {
     progress.asked();
+    let is_head = request.method() == Method::HEAD;
     let mut response = match admit(&door, &mut request).await {
         Ok(()) => {
             TowerToHyperService::new(door.router.clone())
@@ -179,7 +180,12 @@ async fn answer(
         Err(refusal) => {
             let status = refusal.status().as_u16();
             door.metrics.count_http_request("refused", status);
-            refusal
+            // The router does the same for its own answers; over HTTP/2 a body breaks the protocol.
+            if is_head {
+                without_body(refusal)
+            } else {
+                refusal
+            }
         }
     };
     door.lock.set_headers(&mut response);
@@ -188,6 +194,15 @@ async fn answer(
         rest: Bytes::new(),
         progress,
     }))
+}
+
+/// The length is told all the same: it is that of the answer to GET.
+fn without_body(mut response: Response<Body>) -> Response<Body> {
+    if let Some(length) = response.body().size_hint().exact() {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    response.map(|_| Body::empty())
 }
 
 async fn admit(door: &Door, request: &mut Request<Incoming>) -> Result<(), Response<Body>> {
