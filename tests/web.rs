@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -409,6 +409,61 @@ async fn a_reload_never_opens_the_door() {
     let good = ca.client_with(&ca.sign("prometheus.example"));
     let answer = good.build().unwrap().get(&url).send().await.unwrap();
     assert_eq!(answer.status(), 200);
+}
+
+/// What is logged, for this thread's tests to read.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn users_without_tls_are_warned_of_when_a_reload_brings_them() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let _set = tracing::subscriber::set_default(subscriber);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("web.yml");
+    std::fs::write(&file, "").unwrap();
+    let metrics = SelfMetrics::new().unwrap();
+    let lock = Arc::new(Lock::load(&file, metrics.clone()).unwrap());
+    let limits = Limits {
+        reload: Duration::from_millis(5),
+        ..Limits::default()
+    };
+    let addresses = ["0.0.0.0:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()];
+    let server = Server::bind(&addresses, limits).await.unwrap();
+    let exposed = address(&server);
+    let routes = router(&metrics);
+    tokio::spawn(server.serve(routes, lock, metrics, std::future::pending()));
+    let text = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text(), "");
+    std::fs::write(&file, users(&[("alice", "wonder land")])).unwrap();
+    let warned = async {
+        while !text().contains("passwords travel unencrypted") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, warned).await.unwrap();
+    assert!(
+        text().contains(&format!("endpoint={exposed}")),
+        "{}",
+        text()
+    );
+    assert!(!text().contains("endpoint=127.0.0.1"), "{}", text());
 }
 
 #[tokio::test]
