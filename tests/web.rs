@@ -469,12 +469,40 @@ async fn users_without_tls_are_warned_of_when_a_reload_brings_them() {
 #[tokio::test]
 async fn a_rate_limit_refuses_what_is_beyond_the_burst() {
     let folder = tempfile::tempdir().unwrap();
-    let rig = Rig::with(folder, "rate_limit: {interval: 1h, burst: 2}\n").await;
-    let mut codes = Vec::new();
-    for _ in 0..3 {
-        codes.push(send(rig.address, "GET / HTTP/1.1").await[9..12].to_owned());
+    let alice = users(&[("alice", "wonder land")]);
+    let web = |burst| format!("{alice}rate_limit: {{interval: 1h, burst: {burst}}}\n");
+    let rig = Rig::with(folder, &web(2)).await;
+    let credentials = "Authorization: Basic YWxpY2U6d29uZGVyIGxhbmQ=";
+    let user = format!("GET / HTTP/1.1\r\n{credentials}");
+    let stranger = "GET / HTTP/1.1";
+    let codes = async |heads: &[&str]| {
+        let mut codes = Vec::new();
+        for head in heads {
+            codes.push(send(rig.address, head).await[9..12].to_owned());
+        }
+        codes
+    };
+    // Strangers use up nothing.
+    let heads = [stranger, stranger, stranger, &user, &user, &user, stranger];
+    let expected = ["401", "401", "401", "200", "200", "429", "401"];
+    assert_eq!(codes(&heads).await, expected);
+    // The same rate goes on where it was; another one begins full.
+    rig.write("web.yml", &format!("# new\n{}", web(2)));
+    rig.lock.refresh();
+    assert_eq!(codes(&[&user]).await, ["429"]);
+    rig.write("web.yml", &web(1));
+    rig.lock.refresh();
+    assert_eq!(codes(&[&user, &user]).await, ["200", "429"]);
+}
+
+#[tokio::test]
+async fn a_rate_limit_without_users_counts_everybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let rig = Rig::with(folder, "rate_limit: {interval: 1h, burst: 1}\n").await;
+    for code in ["200", "429"] {
+        let answer = send(rig.address, "GET / HTTP/1.1").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{answer}");
     }
-    assert_eq!(codes, ["200", "200", "429"]);
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ struct Rules {
     tls: Option<Arc<ServerConfig>>,
     settings: WebSettings,
     headers: Vec<(HeaderName, HeaderValue)>,
-    rate: Option<RateLimit>,
+    rate: Option<Arc<RateLimit>>,
 }
 
 type Fingerprint = [u8; 32];
@@ -99,7 +99,8 @@ impl Lock {
             Some(rule) => Err(Problems(vec![Problem::new(file, None, rule)])),
         });
         match rules {
-            Ok(rules) => {
+            Ok(mut rules) => {
+                rules.keep_tokens_of(&self.rules.load());
                 self.rules.store(Arc::new(rules));
                 WebConfigReloaded { file }.emit(&self.metrics);
             }
@@ -126,17 +127,14 @@ impl Lock {
     /// Lets a request in, or says what it gets instead. The credentials are taken out of it.
     pub async fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Response<Body>> {
         let rules = self.rules.load_full();
-        if rules.rate.as_ref().is_some_and(|rate| !rate.allows()) {
-            let text = "Too many requests; the rate is limited.\n";
-            return Err(refusal(StatusCode::TOO_MANY_REQUESTS, text));
-        }
         let credentials = request.headers_mut().remove(header::AUTHORIZATION);
         let users = &rules.settings.users;
         if users.is_empty() {
-            return Ok(());
+            return rules.within_rate();
         }
         match self.doorkeeper.judge(users, credentials).await {
-            Verdict::Known => Ok(()),
+            // Counted last: strangers do not use up what users may ask.
+            Verdict::Known => rules.within_rate(),
             Verdict::Unknown => {
                 let mut response = refusal(StatusCode::UNAUTHORIZED, "Who are you?\n");
                 response.headers_mut().insert(
@@ -190,9 +188,24 @@ impl Rules {
         Self {
             tls,
             headers: headers.collect(),
-            rate: settings.rate.map(RateLimit::new),
+            rate: settings.rate.map(|rate| Arc::new(RateLimit::new(rate))),
             settings,
         }
+    }
+
+    /// Else each reload would be another burst.
+    fn keep_tokens_of(&mut self, before: &Self) {
+        if self.settings.rate == before.settings.rate {
+            self.rate.clone_from(&before.rate);
+        }
+    }
+
+    fn within_rate(&self) -> Result<(), Response<Body>> {
+        if self.rate.as_ref().is_none_or(|rate| rate.allows()) {
+            return Ok(());
+        }
+        let text = "Too many requests; the rate is limited.\n";
+        Err(refusal(StatusCode::TOO_MANY_REQUESTS, text))
     }
 
     /// The rule that `next` breaks by asking for less than these do. A file that was read while it
