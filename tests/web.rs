@@ -14,8 +14,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
 use vminsights_exporter::http::{Address, BindError, Endpoint, Limits, Lock, Server, Site};
 use vminsights_exporter::telemetry::SelfMetrics;
 
@@ -409,6 +409,33 @@ async fn a_reload_never_opens_the_door() {
     let good = ca.client_with(&ca.sign("prometheus.example"));
     let answer = good.build().unwrap().get(&url).send().await.unwrap();
     assert_eq!(answer.status(), 200);
+}
+
+/// Nothing is remembered yet when the right password comes.
+#[tokio::test]
+async fn a_flood_of_wrong_passwords_does_not_lock_out_the_right_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let rig = Rig::with(folder, &users(&[("alice", "wonder land")])).await;
+    let address = rig.address;
+    let refused = Arc::new(Semaphore::new(0));
+    let mut flood = JoinSet::new();
+    for _ in 0..48 {
+        let refused = refused.clone();
+        flood.spawn(async move {
+            loop {
+                let wrong = "GET / HTTP/1.1\r\nAuthorization: Basic YWxpY2U6eA==";
+                let answer = send(address, wrong).await;
+                assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+                refused.add_permits(1);
+            }
+        });
+    }
+    // It is under way.
+    let under_way = tokio::time::timeout(SOON, refused.acquire_many(48)).await;
+    assert!(under_way.is_ok());
+    let right = "GET / HTTP/1.1\r\nAuthorization: Basic YWxpY2U6d29uZGVyIGxhbmQ=";
+    let answer = send(address, right).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
 /// What is logged, for this thread's tests to read.

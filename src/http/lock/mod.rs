@@ -24,6 +24,7 @@ use crate::config::{ClientPolicy, Problem, Problems, WebSettings};
 use crate::telemetry::SelfMetrics;
 use crate::telemetry::events::{WebConfigRefused, WebConfigReloaded};
 use rate::RateLimit;
+pub use users::Visitor;
 use users::{Doorkeeper, Verdict};
 
 /// No certificate, key or configuration is longer.
@@ -125,16 +126,26 @@ impl Lock {
     }
 
     /// Lets a request in, or says what it gets instead. The credentials are taken out of it.
-    pub async fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Response<Body>> {
+    pub async fn admit<B>(
+        &self,
+        visitor: &Visitor,
+        request: &mut Request<B>,
+    ) -> Result<(), Response<Body>> {
         let rules = self.rules.load_full();
         let credentials = request.headers_mut().remove(header::AUTHORIZATION);
         let users = &rules.settings.users;
-        if users.is_empty() {
-            return rules.within_rate();
-        }
-        match self.doorkeeper.judge(users, credentials).await {
+        let verdict = if users.is_empty() {
+            Verdict::Known
+        } else {
+            self.doorkeeper.judge(visitor, users, credentials).await
+        };
+        match verdict {
             // Counted last: strangers do not use up what users may ask.
-            Verdict::Known => rules.within_rate(),
+            Verdict::Known if rules.is_within_rate() => Ok(()),
+            Verdict::Known => {
+                let text = "Too many requests; the rate is limited.\n";
+                Err(refusal(StatusCode::TOO_MANY_REQUESTS, text))
+            }
             Verdict::Unknown => {
                 let mut response = refusal(StatusCode::UNAUTHORIZED, "Who are you?\n");
                 response.headers_mut().insert(
@@ -200,12 +211,8 @@ impl Rules {
         }
     }
 
-    fn within_rate(&self) -> Result<(), Response<Body>> {
-        if self.rate.as_ref().is_none_or(|rate| rate.allows()) {
-            return Ok(());
-        }
-        let text = "Too many requests; the rate is limited.\n";
-        Err(refusal(StatusCode::TOO_MANY_REQUESTS, text))
+    fn is_within_rate(&self) -> bool {
+        self.rate.as_ref().is_none_or(|rate| rate.allows())
     }
 
     /// The rule that `next` breaks by asking for less than these do. A file that was read while it

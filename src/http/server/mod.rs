@@ -19,7 +19,7 @@ use axum::Router;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::lock::Lock;
+use super::lock::{Lock, Visitor};
 use crate::telemetry::SelfMetrics;
 use connection::Door;
 pub use limits::Limits;
@@ -101,10 +101,11 @@ async fn accept(listener: Listener, door: Arc<Door>, stopped: watch::Receiver<bo
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok(stream) => {
+            Ok((stream, peer)) => {
+                let visitor = Arc::new(Visitor::new(peer));
                 let place = door.places.take(&door.metrics);
                 let (door, stopped) = (door.clone(), stopped.clone());
-                tokio::spawn(connection::run(stream, place, door, stopped));
+                tokio::spawn(connection::run(stream, visitor, place, door, stopped));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
