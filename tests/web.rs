@@ -367,6 +367,38 @@ async fn a_refused_head_has_no_body() {
     }
 }
 
+/// A FIFO that nobody writes to would keep the program waiting, and a long file that is cut may pass.
+#[tokio::test]
+async fn only_regular_files_of_some_length_are_read() {
+    let folder = Authority::new().folder();
+    let path = |name: &str| folder.path().join(name);
+    let made = Command::new("mkfifo").arg(path("fifo")).status().unwrap();
+    assert!(made.success());
+    std::fs::create_dir(path("directory")).unwrap();
+    let limit = 1 << 20;
+    std::fs::write(path("full"), "#".repeat(limit)).unwrap();
+    std::fs::write(path("long"), "#".repeat(limit + 1)).unwrap();
+    let load = |name: &str| {
+        let lock = Lock::load(&path(name), SelfMetrics::new().unwrap());
+        lock.map(|_| ()).map_err(|problems| problems.to_string())
+    };
+    assert_eq!(load("full"), Ok(()));
+    for (name, rule) in [
+        ("fifo", "it is not a regular file"),
+        ("directory", "it is not a regular file"),
+        ("long", "it is longer than 1 MiB"),
+    ] {
+        let error = load(name).unwrap_err();
+        let expected = format!("{}: cannot read it: {rule}", path(name).display());
+        assert!(error.starts_with(&expected), "{error}");
+        let tls = format!("tls_server_config: {{cert_file: {name}, key_file: server.key}}\n");
+        std::fs::write(path("web.yml"), tls).unwrap();
+        let error = load("web.yml").unwrap_err();
+        let expected = format!(": cert_file: cannot read {}: {rule}", path(name).display());
+        assert!(error.contains(&expected), "{error}");
+    }
+}
+
 /// A file that is read while it is written may be empty, or end early.
 #[tokio::test]
 async fn a_reload_never_opens_the_door() {

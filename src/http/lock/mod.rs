@@ -10,7 +10,7 @@ mod rate;
 mod tls;
 mod users;
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -252,7 +252,10 @@ impl Rules {
 
     fn read_into(file: &Path, context: &mut digest::Context) -> Result<Self, Problems> {
         let one = |problem| Problems(vec![problem]);
-        let text = read_file(file).map_err(|error| one(Problem::new(file, None, error)))?;
+        let text = read_file(file).map_err(|error| {
+            let rule = format!("cannot read it: {error}");
+            one(Problem::new(file, None, rule))
+        })?;
         context.update(&text);
         let text = std::str::from_utf8(&text)
             .map_err(|_| one(Problem::new(file, None, "must be UTF-8 text")))?;
@@ -270,10 +273,19 @@ impl Rules {
     }
 }
 
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+/// # Errors
+/// If it cannot be read, is longer than [`MAX_BYTES`], or is no regular file: one of those may keep
+/// its reader waiting for ever.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(MAX_BYTES)
-        .read_to_end(&mut bytes)?;
+    let mut file = std::fs::File::open(path)?.take(MAX_BYTES + 1);
+    file.read_to_end(&mut bytes)?;
+    // Cut, it might pass for a good one.
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other("it is longer than 1 MiB"));
+    }
     Ok(bytes)
 }
