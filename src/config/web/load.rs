@@ -219,9 +219,9 @@ impl Reader<'_> {
         }
         if let Some(allowed) = &allowed {
             let line = yaml::line(allowed);
-            if policy == ClientPolicy::Ignore {
-                let rule =
-                    "client_allowed_sans needs a client_auth_type that asks for certificates";
+            if policy != ClientPolicy::RequireVerified {
+                let rule = "client_allowed_sans needs client_auth_type RequireAndVerifyClientCert: \
+                            any other lets in who is not on the list";
                 self.problem(line, rule);
             }
             if allowed.value.is_empty() {

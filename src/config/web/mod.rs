@@ -55,7 +55,7 @@ pub struct Clients {
     pub policy: ClientPolicy,
     /// The authorities; there is one exactly where the policy verifies.
     pub authorities: Option<Pem>,
-    /// A certificate must bear one of these names. `None`: any will do.
+    /// A certificate must bear one of these names; only with `RequireVerified`. `None`: any will do.
     pub allowed_names: Option<Vec<String>>,
 }
 
@@ -68,7 +68,7 @@ pub enum ClientPolicy {
     Request,
     /// `RequireAnyClientCert`: whoever signed it
     RequireAny,
-    /// `VerifyClientCertIfGiven`
+    /// `VerifyClientCertIfGiven`: who has none gets in
     VerifyIfGiven,
     /// `RequireAndVerifyClientCert`
     RequireVerified,

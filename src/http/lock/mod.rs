@@ -1,15 +1,16 @@
 //! The lock on the door: TLS, users, headers and rate, from the web configuration file.
 //!
 //! [`Lock::refresh`] reads the file and what it names again. Something new and good is used from the
-//! next handshake or request on; something broken is told once, and the last good lock stays. No
-//! request waits for a file.
+//! next handshake or request on; something broken is told once, and the last good lock stays. So does
+//! it when the new one would not lock at all: only a restart opens a door that was locked. No request
+//! waits for a file.
 
 mod client_certificate;
 mod rate;
 mod tls;
 mod users;
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,10 +20,11 @@ use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, header}
 use ring::digest;
 use rustls::ServerConfig;
 
-use crate::config::{Problem, Problems, WebSettings};
+use crate::config::{ClientPolicy, Problem, Problems, WebSettings};
 use crate::telemetry::SelfMetrics;
 use crate::telemetry::events::{WebConfigRefused, WebConfigReloaded};
 use rate::RateLimit;
+pub use users::Visitor;
 use users::{Doorkeeper, Verdict};
 
 /// No certificate, key or configuration is longer.
@@ -44,7 +46,7 @@ struct Rules {
     tls: Option<Arc<ServerConfig>>,
     settings: WebSettings,
     headers: Vec<(HeaderName, HeaderValue)>,
-    rate: Option<RateLimit>,
+    rate: Option<Arc<RateLimit>>,
 }
 
 type Fingerprint = [u8; 32];
@@ -93,20 +95,15 @@ impl Lock {
             return;
         }
         *seen = fingerprint;
-        let had_tls = self.has_tls();
+        let rules = rules.and_then(|rules| match self.rules.load().opened_by(&rules) {
+            None => Ok(rules),
+            Some(rule) => Err(Problems(vec![Problem::new(file, None, rule)])),
+        });
         match rules {
-            Ok(rules) if rules.tls.is_some() == had_tls => {
+            Ok(mut rules) => {
+                rules.keep_tokens_of(&self.rules.load());
                 self.rules.store(Arc::new(rules));
                 WebConfigReloaded { file }.emit(&self.metrics);
-            }
-            Ok(_) => {
-                let rule =
-                    "whether there is TLS cannot change while the server runs: start it again";
-                let problems = Problems(vec![Problem::new(file, None, rule)]);
-                WebConfigRefused {
-                    problems: &problems,
-                }
-                .emit(&self.metrics);
             }
             Err(problems) => WebConfigRefused {
                 problems: &problems,
@@ -129,19 +126,26 @@ impl Lock {
     }
 
     /// Lets a request in, or says what it gets instead. The credentials are taken out of it.
-    pub async fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Response<Body>> {
+    pub async fn admit<B>(
+        &self,
+        visitor: &Visitor,
+        request: &mut Request<B>,
+    ) -> Result<(), Response<Body>> {
         let rules = self.rules.load_full();
-        if rules.rate.as_ref().is_some_and(|rate| !rate.allows()) {
-            let text = "Too many requests; the rate is limited.\n";
-            return Err(refusal(StatusCode::TOO_MANY_REQUESTS, text));
-        }
         let credentials = request.headers_mut().remove(header::AUTHORIZATION);
         let users = &rules.settings.users;
-        if users.is_empty() {
-            return Ok(());
-        }
-        match self.doorkeeper.judge(users, credentials).await {
-            Verdict::Known => Ok(()),
+        let verdict = if users.is_empty() {
+            Verdict::Known
+        } else {
+            self.doorkeeper.judge(visitor, users, credentials).await
+        };
+        match verdict {
+            // Counted last: strangers do not use up what users may ask.
+            Verdict::Known if rules.is_within_rate() => Ok(()),
+            Verdict::Known => {
+                let text = "Too many requests; the rate is limited.\n";
+                Err(refusal(StatusCode::TOO_MANY_REQUESTS, text))
+            }
             Verdict::Unknown => {
                 let mut response = refusal(StatusCode::UNAUTHORIZED, "Who are you?\n");
                 response.headers_mut().insert(
@@ -195,8 +199,42 @@ impl Rules {
         Self {
             tls,
             headers: headers.collect(),
-            rate: settings.rate.map(RateLimit::new),
+            rate: settings.rate.map(|rate| Arc::new(RateLimit::new(rate))),
             settings,
+        }
+    }
+
+    /// Else each reload would be another burst.
+    fn keep_tokens_of(&mut self, before: &Self) {
+        if self.settings.rate == before.settings.rate {
+            self.rate.clone_from(&before.rate);
+        }
+    }
+
+    fn is_within_rate(&self) -> bool {
+        self.rate.as_ref().is_none_or(|rate| rate.allows())
+    }
+
+    /// The rule that `next` breaks by asking for less than these do. A file that was read while it
+    /// was written is often a good one, with less in it: it must not open the door.
+    fn opened_by(&self, next: &Self) -> Option<&'static str> {
+        // Ordered: no certificate needed, a verified one, a verified one with a listed name.
+        let clients = |rules: &Self| {
+            let clients = &rules.settings.tls.as_ref()?.clients;
+            (clients.policy == ClientPolicy::RequireVerified)
+                .then_some(clients.allowed_names.is_some())
+        };
+        if self.tls.is_some() != next.tls.is_some() {
+            Some("whether there is TLS cannot change while the server runs: start it again")
+        } else if !self.settings.users.is_empty() && next.settings.users.is_empty() {
+            Some("the last of basic_auth_users cannot go while the server runs: start it again")
+        } else if clients(self) > clients(next) {
+            Some(
+                "client_auth_type RequireAndVerifyClientCert and client_allowed_sans cannot go \
+                 while the server runs: start it again",
+            )
+        } else {
+            None
         }
     }
 
@@ -214,7 +252,10 @@ impl Rules {
 
     fn read_into(file: &Path, context: &mut digest::Context) -> Result<Self, Problems> {
         let one = |problem| Problems(vec![problem]);
-        let text = read_file(file).map_err(|error| one(Problem::new(file, None, error)))?;
+        let text = read_file(file).map_err(|error| {
+            let rule = format!("cannot read it: {error}");
+            one(Problem::new(file, None, rule))
+        })?;
         context.update(&text);
         let text = std::str::from_utf8(&text)
             .map_err(|_| one(Problem::new(file, None, "must be UTF-8 text")))?;
@@ -232,10 +273,19 @@ impl Rules {
     }
 }
 
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+/// # Errors
+/// If it cannot be read, is longer than [`MAX_BYTES`], or is no regular file: one of those may keep
+/// its reader waiting for ever.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(MAX_BYTES)
-        .read_to_end(&mut bytes)?;
+    let mut file = std::fs::File::open(path)?.take(MAX_BYTES + 1);
+    file.read_to_end(&mut bytes)?;
+    // Cut, it might pass for a good one.
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other("it is longer than 1 MiB"));
+    }
     Ok(bytes)
 }

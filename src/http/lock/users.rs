@@ -1,34 +1,68 @@
 //! Basic authentication against bcrypt hashes.
 //!
 //! A hash is dear to check, by intent. So one password is checked at a time, off the threads that
-//! serve; a bounded number wait; and a password that was right is remembered, as a keyed digest that
-//! is of no use outside this process. Wrong ones are not remembered: no flood of them can push a
-//! right one out.
+//! serve; and a password that was right is remembered, as a keyed digest that is of no use outside this
+//! process. Wrong ones are not remembered: no flood of them can push a right one out.
+//!
+//! The rest wait in lines, each in the order of arrival: one password of each connection waits with
+//! those of its address, and one of each address for its turn. So a flood from elsewhere delays a
+//! scraper by one check for each address, and a flood from its own address by one for each connection,
+//! whatever they send. There is no pause after a wrong password: who floods would hang up and come
+//! again, and only who mistyped would wait.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use axum::http::HeaderValue;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 use ring::rand::SystemRandom;
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::config::Secret;
 
-/// Passwords that wait for their turn, beside the one that is checked.
-const MAX_WAITING: usize = 32;
+/// For a turn. A scraper gives up after 10 s if it was not told otherwise.
+const MAX_WAIT: Duration = Duration::from_secs(8);
+/// Addresses share them by chance, anew in each process, so that their number has a bound.
+const LINES: usize = 64;
 /// Only right passwords come in, so users are what fills it; beyond this it starts anew.
 const MAX_REMEMBERED: usize = 256;
 
 pub struct Doorkeeper {
     /// Made at the start; without randomness nothing is remembered.
     key: Option<hmac::Key>,
-    remembered: Mutex<HashSet<[u8; 32]>>,
-    waiting: Semaphore,
-    checking: Arc<Semaphore>,
+    remembered: std::sync::Mutex<HashSet<[u8; 32]>>,
+    lines: [Mutex<()>; LINES],
+    chance: RandomState,
+    checking: Arc<Mutex<()>>,
+}
+
+/// Who asks: one connection.
+#[derive(Default)]
+pub struct Visitor {
+    /// `None` over a Unix socket.
+    address: Option<IpAddr>,
+    /// Many requests may come at once over HTTP/2.
+    line: Mutex<()>,
+}
+
+impl Visitor {
+    pub fn new(address: Option<IpAddr>) -> Self {
+        // One host has as many addresses as it likes within an IPv6 network.
+        let address = address.map(|address| match address.to_canonical() {
+            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+            v4 => v4,
+        });
+        Self {
+            address,
+            line: Mutex::default(),
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +70,7 @@ pub enum Verdict {
     Known,
     /// No credentials, or wrong ones.
     Unknown,
-    /// Too many wait to be checked.
+    /// Its turn did not come in time.
     Busy,
 }
 
@@ -44,14 +78,16 @@ impl Doorkeeper {
     pub fn new() -> Self {
         Self {
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok(),
-            remembered: Mutex::default(),
-            waiting: Semaphore::new(MAX_WAITING),
-            checking: Arc::new(Semaphore::new(1)),
+            remembered: Default::default(),
+            lines: std::array::from_fn(|_| Mutex::default()),
+            chance: RandomState::new(),
+            checking: Arc::default(),
         }
     }
 
     pub async fn judge(
         &self,
+        visitor: &Visitor,
         users: &HashMap<String, Secret>,
         header: Option<HeaderValue>,
     ) -> Verdict {
@@ -68,10 +104,11 @@ impl Doorkeeper {
         let Some(hash) = stored.or_else(|| users.values().max_by_key(|hash| cost(hash))) else {
             return Verdict::Unknown;
         };
-        let Ok(_waiting) = self.waiting.try_acquire() else {
-            return Verdict::Busy;
+        let turn = async {
+            let lines = (visitor.line.lock().await, self.line(visitor).lock().await);
+            (lines, self.checking.clone().lock_owned().await)
         };
-        let Ok(turn) = self.checking.clone().acquire_owned().await else {
+        let Ok((_lines, turn)) = tokio::time::timeout(MAX_WAIT, turn).await else {
             return Verdict::Busy;
         };
         let hash = hash.clone();
@@ -88,6 +125,15 @@ impl Doorkeeper {
             self.remember(digest);
         }
         Verdict::Known
+    }
+
+    fn line(&self, visitor: &Visitor) -> &Mutex<()> {
+        let [first, ..] = &self.lines;
+        let index = self.chance.hash_one(visitor.address) % LINES as u64;
+        usize::try_from(index)
+            .ok()
+            .and_then(|index| self.lines.get(index))
+            .unwrap_or(first)
     }
 
     /// Of user, password and hash: another hash in the file, and nothing is remembered of the user.

@@ -1,3 +1,6 @@
+use std::cell::Cell;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use proptest::prelude::*;
 
 use super::*;
@@ -30,7 +33,9 @@ async fn right_wrong_and_unknown() {
     ] {
         let told = format!("{credentials:?}");
         assert_eq!(
-            doorkeeper.judge(&users, credentials).await,
+            doorkeeper
+                .judge(&Visitor::default(), &users, credentials)
+                .await,
             expected,
             "{told}"
         );
@@ -42,24 +47,20 @@ async fn right_wrong_and_unknown() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_remembered_password_waits_for_nobody_until_the_hash_changes() {
     let (doorkeeper, mut users) = (Doorkeeper::new(), users(&["alice"]));
+    let visitor = Visitor::default();
     let alice = || header("alice:alice's password");
-    assert_eq!(doorkeeper.judge(&users, alice()).await, Verdict::Known);
-    let _all = doorkeeper
-        .waiting
-        .try_acquire_many(MAX_WAITING as u32)
-        .unwrap();
-    assert_eq!(doorkeeper.judge(&users, alice()).await, Verdict::Known);
-    assert_eq!(
-        doorkeeper.judge(&users, header("alice:x")).await,
-        Verdict::Busy
-    );
+    let judge = async |users: &_, header| doorkeeper.judge(&visitor, users, header).await;
+    assert_eq!(judge(&users, alice()).await, Verdict::Known);
+    let _turn = doorkeeper.checking.lock().await;
+    assert_eq!(judge(&users, alice()).await, Verdict::Known);
+    assert_eq!(judge(&users, header("alice:x")).await, Verdict::Busy);
     let new = bcrypt::hash("alice's new password", 4).unwrap();
     users.insert("alice".into(), Secret::new(new));
     assert_eq!(
-        doorkeeper.judge(&users, alice()).await,
+        judge(&users, alice()).await,
         Verdict::Busy,
         "is checked anew"
     );
@@ -68,12 +69,73 @@ async fn a_remembered_password_waits_for_nobody_until_the_hash_changes() {
 /// An unknown user costs a check as a known one does: it waits for its turn.
 #[tokio::test]
 async fn an_unknown_user_costs_a_check() {
-    let (doorkeeper, users) = (Arc::new(Doorkeeper::new()), users(&["alice"]));
-    let turn = doorkeeper.checking.clone().try_acquire_owned().unwrap();
-    let mut judged = Box::pin(doorkeeper.judge(&users, header("mallory:x")));
+    let (doorkeeper, users) = (Doorkeeper::new(), users(&["alice"]));
+    let turn = doorkeeper.checking.lock().await;
+    let visitor = Visitor::default();
+    let mut judged = Box::pin(doorkeeper.judge(&visitor, &users, header("mallory:x")));
     assert!(futures_util::poll!(&mut judged).is_pending());
     drop(turn);
     assert_eq!(judged.await, Verdict::Unknown);
+}
+
+/// How many wrong passwords of a flood are checked before a right one of the same user that came
+/// last. Each of the flood comes again as soon as it is refused.
+async fn checked_before(doorkeeper: &Doorkeeper, flood: &[&Visitor], scraper: &Visitor) -> usize {
+    let users = users(&["alice"]);
+    let checked = Cell::new(0);
+    let turn = doorkeeper.checking.lock().await;
+    let mut wrong: FuturesUnordered<_> = FuturesUnordered::new();
+    for visitor in flood {
+        let (users, checked) = (&users, &checked);
+        let mut again = Box::pin(async move {
+            loop {
+                let verdict = doorkeeper.judge(visitor, users, header("alice:x")).await;
+                assert_eq!(verdict, Verdict::Unknown);
+                checked.set(checked.get() + 1);
+            }
+        });
+        assert!(futures_util::poll!(&mut again).is_pending());
+        wrong.push(again);
+    }
+    let mut right = Box::pin(doorkeeper.judge(scraper, &users, header("alice:alice's password")));
+    assert!(futures_util::poll!(&mut right).is_pending());
+    drop(turn);
+    let verdict = tokio::select! {
+        verdict = right => verdict,
+        () = async { while wrong.next().await.is_some() {} } => unreachable!("it never ends"),
+    };
+    assert_eq!(verdict, Verdict::Known);
+    checked.get()
+}
+
+#[tokio::test]
+async fn a_flood_of_wrong_passwords_delays_a_right_one_by_a_bound() {
+    let connections: Vec<_> = (0..48).map(|_| Visitor::default()).collect();
+    let flood: Vec<_> = connections.iter().collect();
+    let one = Visitor::default();
+    // From the same address: one of each connection, each once.
+    let before = checked_before(&Doorkeeper::new(), &flood, &one).await;
+    assert!(before <= 48, "{before}");
+    // Many requests of one connection count as one.
+    let many = [&flood[0]; 48].map(|visitor| *visitor);
+    let before = checked_before(&Doorkeeper::new(), &many, &one).await;
+    assert!(before <= 2, "{before}");
+    // Many connections of another address count as one.
+    let doorkeeper = Doorkeeper::new();
+    let elsewhere = (0..=u8::MAX)
+        .map(|last| Visitor::new(Some([192, 0, 2, last].into())))
+        .find(|visitor| !std::ptr::eq(doorkeeper.line(visitor), doorkeeper.line(&one)));
+    let before = checked_before(&doorkeeper, &flood, &elsewhere.unwrap()).await;
+    assert!(before <= 2, "{before}");
+}
+
+#[test]
+fn an_ipv6_network_is_one_address() {
+    let address = |text: &str| Visitor::new(Some(text.parse().unwrap())).address;
+    assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:2"));
+    assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
+    assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
+    assert_ne!(address("192.0.2.1"), address("192.0.2.2"));
 }
 
 proptest! {

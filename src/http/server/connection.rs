@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::limits::Limits;
 use super::places::{Place, Places, Progress};
-use crate::http::lock::{Lock, refusal};
+use crate::http::lock::{Lock, Visitor, refusal};
 use crate::telemetry::SelfMetrics;
 use crate::telemetry::events::{ConnectionCut, CutReason};
 
@@ -45,6 +45,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 /// Serves one connection until it ends, yields, stalls, or the server stops.
 pub async fn run(
     stream: Box<dyn Stream>,
+    visitor: Arc<Visitor>,
     place: Place,
     door: Arc<Door>,
     stopped: watch::Receiver<bool>,
@@ -59,7 +60,7 @@ pub async fn run(
         }
     };
     let reason = tokio::select! {
-        reason = converse(stream, place.progress(), &door, stopping) => reason,
+        reason = converse(stream, visitor, place.progress(), &door, stopping) => reason,
         // Counted where it was decided.
         () = place.is_cut() => None,
         () = place.is_stalled(door.limits.stall) => Some(CutReason::Stalled),
@@ -73,6 +74,7 @@ pub async fn run(
 
 async fn converse(
     stream: Box<dyn Stream>,
+    visitor: Arc<Visitor>,
     progress: Progress,
     door: &Arc<Door>,
     stopping: watch::Receiver<bool>,
@@ -80,7 +82,7 @@ async fn converse(
     // Over plain TCP nothing settles the version, and waiting for a client to show which one it
     // speaks has no time limit; so it is HTTP/1.
     let Some(config) = door.lock.tls() else {
-        http1(stream, progress, door, stopping).await;
+        http1(stream, visitor, progress, door, stopping).await;
         return None;
     };
     let handshake = TlsAcceptor::from(config).accept(stream);
@@ -96,22 +98,24 @@ async fn converse(
         }
     };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        http2(stream, progress, door, stopping).await;
+        http2(stream, visitor, progress, door, stopping).await;
     } else {
-        http1(stream, progress, door, stopping).await;
+        http1(stream, visitor, progress, door, stopping).await;
     }
     None
 }
 
 async fn http1(
     stream: impl Stream + 'static,
+    visitor: Arc<Visitor>,
     progress: Progress,
     door: &Arc<Door>,
     stopping: watch::Receiver<bool>,
 ) {
     let door = door.clone();
     let limits = door.limits;
-    let service = service_fn(move |request| answer(door.clone(), progress.clone(), request));
+    let service =
+        service_fn(move |request| answer(door.clone(), visitor.clone(), progress.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
@@ -123,13 +127,15 @@ async fn http1(
 /// Floods of resets are bounded by hyper's own defaults.
 async fn http2(
     stream: impl Stream + 'static,
+    visitor: Arc<Visitor>,
     progress: Progress,
     door: &Arc<Door>,
     stopping: watch::Receiver<bool>,
 ) {
     let door = door.clone();
     let limits = door.limits;
-    let service = service_fn(move |request| answer(door.clone(), progress.clone(), request));
+    let service =
+        service_fn(move |request| answer(door.clone(), visitor.clone(), progress.clone(), request));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.http2_streams)
@@ -166,11 +172,13 @@ where
 /// The lock first, then the routes. A request's body is never read.
 async fn answer(
     door: Arc<Door>,
+    visitor: Arc<Visitor>,
     progress: Progress,
     mut request: Request<Incoming>,
 ) -> Result<Response<Watched>, Infallible> {
     progress.asked();
-    let mut response = match admit(&door, &mut request).await {
+    let is_head = request.method() == Method::HEAD;
+    let mut response = match admit(&door, &visitor, &mut request).await {
         Ok(()) => {
             TowerToHyperService::new(door.router.clone())
                 .call(request)
@@ -179,7 +187,12 @@ async fn answer(
         Err(refusal) => {
             let status = refusal.status().as_u16();
             door.metrics.count_http_request("refused", status);
-            refusal
+            // The router does the same for its own answers; over HTTP/2 a body breaks the protocol.
+            if is_head {
+                without_body(refusal)
+            } else {
+                refusal
+            }
         }
     };
     door.lock.set_headers(&mut response);
@@ -190,12 +203,25 @@ async fn answer(
     }))
 }
 
-async fn admit(door: &Door, request: &mut Request<Incoming>) -> Result<(), Response<Body>> {
+/// The length is told all the same: it is that of the answer to GET.
+fn without_body(mut response: Response<Body>) -> Response<Body> {
+    if let Some(length) = response.body().size_hint().exact() {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    response.map(|_| Body::empty())
+}
+
+async fn admit(
+    door: &Door,
+    visitor: &Visitor,
+    request: &mut Request<Incoming>,
+) -> Result<(), Response<Body>> {
     let uri = request.uri().path_and_query();
     if uri.is_some_and(|uri| uri.as_str().len() > door.limits.uri_bytes) {
         return Err(refusal(StatusCode::URI_TOO_LONG, "The path is too long.\n"));
     }
-    door.lock.admit(request).await
+    door.lock.admit(visitor, request).await
 }
 
 /// A body in bounded pieces, each of which is progress when hyper has room for it.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -176,16 +176,17 @@ impl Listener {
         &self.endpoint
     }
 
-    pub async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+    /// A connection, and the address of its other end; a Unix socket's has none.
+    pub async fn accept(&self) -> io::Result<(Box<dyn Stream>, Option<IpAddr>)> {
         match &self.socket {
             Socket::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, peer) = listener.accept().await?;
                 // An answer's last piece shall not wait for the client's acknowledgement. If the
                 // client is gone already, that shows with the first read.
                 let _ = stream.set_nodelay(true);
-                Ok(Box::new(stream))
+                Ok((Box::new(stream), Some(peer.ip())))
             }
-            Socket::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
+            Socket::Unix(listener) => Ok((Box::new(listener.accept().await?.0), None)),
         }
     }
 }

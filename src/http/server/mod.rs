@@ -19,7 +19,7 @@ use axum::Router;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::lock::Lock;
+use super::lock::{Lock, Visitor};
 use crate::telemetry::SelfMetrics;
 use connection::Door;
 pub use limits::Limits;
@@ -63,17 +63,11 @@ impl Server {
         metrics: SelfMetrics,
         shutdown: impl Future<Output = ()>,
     ) {
-        if lock.has_users() && !lock.has_tls() {
-            for endpoint in self.endpoints().filter(|endpoint| endpoint.is_exposed()) {
-                tracing::warn!(
-                    %endpoint,
-                    "passwords travel unencrypted: the web configuration has users and no TLS"
-                );
-            }
-        }
         let limits = self.limits;
         let (stop, stopped) = watch::channel(false);
-        let reloads = tokio::spawn(refresh(lock.clone(), limits.reload));
+        let exposed = self.endpoints().filter(|endpoint| endpoint.is_exposed());
+        let exposed = exposed.cloned().collect();
+        let reloads = tokio::spawn(refresh(lock.clone(), exposed, limits.reload));
         let door = Arc::new(Door {
             router,
             lock,
@@ -107,10 +101,11 @@ async fn accept(listener: Listener, door: Arc<Door>, stopped: watch::Receiver<bo
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok(stream) => {
+            Ok((stream, peer)) => {
+                let visitor = Arc::new(Visitor::new(peer));
                 let place = door.places.take(&door.metrics);
                 let (door, stopped) = (door.clone(), stopped.clone());
-                tokio::spawn(connection::run(stream, place, door, stopped));
+                tokio::spawn(connection::run(stream, visitor, place, door, stopped));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -120,9 +115,21 @@ async fn accept(listener: Listener, door: Arc<Door>, stopped: watch::Receiver<bo
     }
 }
 
-/// Looks for changed files, off the threads that serve.
-async fn refresh(lock: Arc<Lock>, interval: Duration) {
+/// Looks for changed files, off the threads that serve. Warns when what it finds, at the start or
+/// later, sends passwords over `exposed` endpoints as they are.
+async fn refresh(lock: Arc<Lock>, exposed: Vec<Endpoint>, interval: Duration) {
+    let mut were_plain = false;
     loop {
+        let are_plain = lock.has_users() && !lock.has_tls();
+        if are_plain && !were_plain {
+            for endpoint in &exposed {
+                tracing::warn!(
+                    %endpoint,
+                    "passwords travel unencrypted: the web configuration has users and no TLS"
+                );
+            }
+        }
+        were_plain = are_plain;
         tokio::time::sleep(interval).await;
         let lock = lock.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || lock.refresh()).await {
