@@ -329,6 +329,9 @@ async fn a_failure_is_logged_once_and_again_when_its_cause_changes() {
         .with_writer(Arc::new(log.reopen().unwrap()))
         .finish();
     let _logging = tracing::subscriber::set_default(lines);
+    // With one subscriber alone, `tracing` asks the thread that comes by an event first whether anybody
+    // wants it, and the other tests' threads say no for all.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let receiver = Receiver::http(|number| match number {
         0 | 1 => Reply::Http(400, vec![], "no such tenant"),
         2 => Reply::Http(400, vec![], "the tenant's licence has expired"),
