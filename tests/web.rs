@@ -500,6 +500,39 @@ async fn several_addresses_and_a_unix_socket() {
     assert!(matches!(bound, Err(BindError::NoSocket(_))));
 }
 
+#[tokio::test]
+async fn an_address_that_is_listed_twice_is_told_from_a_taken_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = format!("127.0.0.1:{}", taken.local_addr().unwrap().port());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let ours = format!("127.0.0.1:{port}");
+    let everywhere = format!("0.0.0.0:{port}");
+    let unix = format!("unix:{}", folder.path().join("web.sock").display());
+    let twice = |endpoint: &str, held: &str| {
+        format!(
+            "address {endpoint} is listed twice: this exporter listens on {held} already; \
+             list it once with --web.listen-address"
+        )
+    };
+    let in_use = format!(
+        "address {other} is in use by another program; \
+         choose another with --web.listen-address"
+    );
+    for (addresses, told) in [
+        ([&ours, &ours], twice(&ours, &ours)),
+        ([&ours, &everywhere], twice(&everywhere, &ours)),
+        ([&unix, &unix], twice(&unix, &unix)),
+        ([&ours, &other], in_use),
+    ] {
+        let addresses = addresses.map(|text| text.parse::<Address>().unwrap());
+        let bound = Server::bind(&addresses, Limits::default()).await;
+        assert_eq!(bound.err().unwrap().to_string(), told);
+    }
+}
+
 /// The child has 64 file descriptors and uses them up at a word.
 #[tokio::test]
 async fn a_lack_of_file_descriptors_is_survived() {

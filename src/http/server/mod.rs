@@ -40,11 +40,12 @@ impl Server {
     /// Binds all of `addresses`, or none; port 0 takes a free one.
     ///
     /// # Errors
-    /// If an address is in use or not ours.
+    /// If an address is in use, not ours, or listed twice.
     pub async fn bind(addresses: &[Address], limits: Limits) -> Result<Self, BindError> {
-        let mut listeners = Vec::with_capacity(addresses.len());
+        let mut listeners: Vec<Listener> = Vec::with_capacity(addresses.len());
         for address in addresses {
-            listeners.push(Listener::bind(address).await?);
+            let bound = Listener::bind(address).await;
+            listeners.push(bound.map_err(|error| told_apart(error, &listeners))?);
         }
         Ok(Self { listeners, limits })
     }
@@ -97,6 +98,20 @@ impl Server {
         {
             tracing::info!("some connections were still busy when the server stopped");
         }
+    }
+}
+
+/// An address in use may be our own.
+fn told_apart(error: BindError, ours: &[Listener]) -> BindError {
+    match error {
+        BindError::InUse(endpoint) => {
+            let mut held = ours.iter().map(Listener::endpoint);
+            match held.find(|held| held.holds(&endpoint)).cloned() {
+                Some(held) => BindError::Twice { endpoint, held },
+                None => BindError::InUse(endpoint),
+            }
+        }
+        other => other,
     }
 }
 
