@@ -1,5 +1,6 @@
 //! The server and its lock over loopback: TLS, users, limits, and what hostile or slow clients get.
 
+use std::convert::Infallible;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::routing::get;
+use bytes::Bytes;
 use proptest::prelude::*;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
@@ -29,12 +32,28 @@ struct Rig {
     lock: Arc<Lock>,
     metrics: SelfMetrics,
     address: SocketAddr,
+    /// Each big page that is in memory holds one.
+    pages: Arc<()>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
 
-/// The site's routes and a big page.
-fn router(metrics: &SelfMetrics) -> Router {
+/// A big page, while it is in memory.
+struct Page(Vec<u8>, #[expect(dead_code, reason = "is counted")] Arc<()>);
+
+impl AsRef<[u8]> for Page {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The site's routes, a big page and one that never ends.
+fn router(metrics: &SelfMetrics, pages: Arc<()>) -> Router {
+    let big = async move || Bytes::from_owner(Page(vec![b'x'; BIG], pages.clone()));
+    let endless = async || {
+        let piece = Bytes::from(vec![b'x'; 64 << 10]);
+        Body::from_stream(futures_util::stream::repeat(Ok::<_, Infallible>(piece)))
+    };
     let site = Site {
         store: Arc::default(),
         metrics: metrics.clone(),
@@ -42,7 +61,8 @@ fn router(metrics: &SelfMetrics) -> Router {
         about: Arc::default(),
     };
     site.router()
-        .route("/big", get(|| async { vec![b'x'; BIG] }))
+        .route("/big", get(big))
+        .route("/endless", get(endless))
 }
 
 impl Rig {
@@ -65,7 +85,9 @@ impl Rig {
         let server = Server::bind(&anywhere, limits).await.unwrap();
         let address = address(&server);
         let (stop, stopped) = oneshot::channel();
-        let serving = server.serve(router(&metrics), lock.clone(), metrics.clone(), async {
+        let pages = Arc::new(());
+        let routes = router(&metrics, pages.clone());
+        let serving = server.serve(routes, lock.clone(), metrics.clone(), async {
             let _ = stopped.await;
         });
         Self {
@@ -73,6 +95,7 @@ impl Rig {
             lock,
             metrics,
             address,
+            pages,
             stop,
             serving: tokio::spawn(serving),
         }
@@ -80,6 +103,17 @@ impl Rig {
 
     fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    /// Waits until so many connections were cut for that reason.
+    async fn cut(&self, reason: &str, times: f64) {
+        let cut = "vminsights_exporter_http_connections_cut_total";
+        let counted = async {
+            while self.counted(cut, reason) < times {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(SOON, counted).await.unwrap();
     }
 
     fn counted(&self, family: &str, label: &str) -> f64 {
@@ -384,13 +418,79 @@ async fn silent_and_dawdling_clients_are_let_go() {
         .write_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
         .await
         .unwrap();
-    let cut = "vminsights_exporter_http_connections_cut_total";
-    let counted = async {
-        while rig.counted(cut, "stalled") < 1.0 {
+    rig.cut("stalled", 1.0).await;
+}
+
+/// New requests on the connection renew nothing.
+#[tokio::test]
+async fn http2_answers_that_nobody_takes_are_let_go() {
+    const STREAMS: usize = 4;
+    let ca = Authority::new();
+    let folder = ca.folder();
+    std::fs::write(folder.path().join("web.yml"), TLS).unwrap();
+    let limits = Limits {
+        stall: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let rig = Rig::start(limits, folder, Some("web.yml")).await;
+    let free = Arc::strong_count(&rig.pages);
+    let client = ca.client().build().unwrap();
+    let ask = |path| {
+        let request = client.get(format!("https://{}{path}", rig.address));
+        async move { request.send().await }
+    };
+    let mut untaken = Vec::new();
+    for _ in 0..STREAMS {
+        untaken.push(ask("/big").await.unwrap());
+    }
+    assert_eq!(Arc::strong_count(&rig.pages), free + STREAMS);
+    let lively = async {
+        loop {
+            let _ = ask("/-/healthy").await;
+        }
+    };
+    tokio::select! {
+        () = rig.cut("stalled", 1.0) => {}
+        () = lively => {}
+    }
+    let gone = async {
+        while Arc::strong_count(&rig.pages) > free {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(SOON, counted).await.unwrap();
+    tokio::time::timeout(SOON, gone).await.unwrap();
+    for answer in untaken {
+        assert!(answer.bytes().await.is_err(), "it was cut");
+    }
+}
+
+/// However fast the client is.
+#[tokio::test]
+async fn an_answer_that_takes_too_long_as_a_whole_is_cut() {
+    let ca = Authority::new();
+    let limits = Limits {
+        answer: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let rig = Rig::open(limits).await;
+    let mut stream = TcpStream::connect(rig.address).await.unwrap();
+    let head = b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    let mut sink = tokio::io::sink();
+    let taken = tokio::time::timeout(SOON, tokio::io::copy(&mut stream, &mut sink));
+    assert!(taken.await.is_ok(), "still open");
+    rig.cut("stalled", 1.0).await;
+
+    let folder = ca.folder();
+    std::fs::write(folder.path().join("web.yml"), TLS).unwrap();
+    let rig = Rig::start(limits, folder, Some("web.yml")).await;
+    let url = format!("https://{}/endless", rig.address);
+    let mut answer = ca.client().build().unwrap().get(url).send().await.unwrap();
+    assert_eq!(answer.version(), reqwest::Version::HTTP_2);
+    let taken = async { while let Ok(Some(_)) = answer.chunk().await {} };
+    let taken = tokio::time::timeout(SOON, taken);
+    assert!(taken.await.is_ok(), "still open");
+    rig.cut("stalled", 1.0).await;
 }
 
 #[tokio::test]
@@ -476,9 +576,12 @@ async fn several_addresses_and_a_unix_socket() {
     assert!(matches!(second, Err(BindError::InUse(Endpoint::Unix(_)))));
     let (stop, stopped) = oneshot::channel::<()>();
     let lock = Arc::new(Lock::open(metrics.clone()));
-    let serving = tokio::spawn(server.serve(router(&metrics), lock, metrics, async {
-        let _ = stopped.await;
-    }));
+    let serving =
+        tokio::spawn(
+            server.serve(router(&metrics, Arc::default()), lock, metrics, async {
+                let _ = stopped.await;
+            }),
+        );
     for endpoint in endpoints {
         let answer = match endpoint {
             Endpoint::Tcp(address) => send(address, "GET /-/healthy HTTP/1.1").await,

@@ -1,15 +1,11 @@
 //! One connection from its first byte to its last.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
@@ -22,12 +18,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::limits::Limits;
 use super::places::{Place, Places, Progress};
+use super::watched::Watched;
 use crate::http::lock::{Lock, refusal};
 use crate::telemetry::SelfMetrics;
 use crate::telemetry::events::{ConnectionCut, CutReason};
-
-/// A client that takes one has made progress.
-const PIECE: usize = 256 << 10;
 
 /// All that a connection needs.
 pub struct Door {
@@ -62,7 +56,7 @@ pub async fn run(
         reason = converse(stream, place.progress(), &door, stopping) => reason,
         // Counted where it was decided.
         () = place.is_cut() => None,
-        () = place.is_stalled(door.limits.stall) => Some(CutReason::Stalled),
+        () = place.is_stalled(&door.limits) => Some(CutReason::Stalled),
         // hyper would wait for a request that may never come.
         () = unasked_at_the_end => None,
     };
@@ -169,7 +163,7 @@ async fn answer(
     progress: Progress,
     mut request: Request<Incoming>,
 ) -> Result<Response<Watched>, Infallible> {
-    progress.asked();
+    let answer = progress.answer();
     let mut response = match admit(&door, &mut request).await {
         Ok(()) => {
             TowerToHyperService::new(door.router.clone())
@@ -183,11 +177,7 @@ async fn answer(
         }
     };
     door.lock.set_headers(&mut response);
-    Ok(response.map(|body| Watched {
-        body,
-        rest: Bytes::new(),
-        progress,
-    }))
+    Ok(response.map(|body| Watched::new(body, answer)))
 }
 
 async fn admit(door: &Door, request: &mut Request<Incoming>) -> Result<(), Response<Body>> {
@@ -196,51 +186,4 @@ async fn admit(door: &Door, request: &mut Request<Incoming>) -> Result<(), Respo
         return Err(refusal(StatusCode::URI_TOO_LONG, "The path is too long.\n"));
     }
     door.lock.admit(request).await
-}
-
-/// A body in bounded pieces, each of which is progress when hyper has room for it.
-struct Watched {
-    body: Body,
-    rest: Bytes,
-    progress: Progress,
-}
-
-impl http_body::Body for Watched {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.rest.is_empty() {
-            let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
-            match frame.map(|frame| frame.map(Frame::into_data)) {
-                Some(Ok(Ok(data))) => self.rest = data,
-                Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => {
-                    self.progress.made();
-                    return Poll::Ready(None);
-                }
-            }
-        }
-        self.progress.made();
-        let length = self.rest.len().min(PIECE);
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let (body, rest) = (self.body.size_hint(), self.rest.len() as u64);
-        let mut hint = SizeHint::new();
-        if let Some(upper) = body.upper() {
-            hint.set_upper(upper + rest);
-        }
-        hint.set_lower(body.lower() + rest);
-        hint
-    }
 }

@@ -2,15 +2,19 @@
 //!
 //! One rule keeps slow clients from locking out honest ones: **who makes no progress yields**. A
 //! connection makes progress when it is accepted, when a whole request head has come, and with each
-//! piece of an answer that it takes. When as many are open as may be, a new one is still accepted, and
-//! the one that has gone longest without progress is cut: a crowd that sits on its connections loses
-//! them, a scraper that reads its page does not. Limits by address would not help, as the crowd may
-//! share the scraper's.
+//! piece of an answer that it takes; with several answers under way, it is as slow as the slowest of
+//! them. When as many are open as may be, a new one is still accepted, and the one that has gone longest
+//! without progress is cut: a crowd that sits on its connections loses them, a scraper that reads its
+//! page does not. Limits by address would not help, as the crowd may share the scraper's.
+//!
+//! A connection is also cut when it makes no progress for a while, and when one of its answers takes too
+//! long as a whole: whoever takes a page byte by byte holds an old page in memory.
 
 mod connection;
 mod limits;
 mod listen;
 mod places;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
