@@ -32,14 +32,17 @@ struct Rig {
     lock: Arc<Lock>,
     metrics: SelfMetrics,
     address: SocketAddr,
-    /// Each big page that is in memory holds one.
+    /// Each answer that holds a big page holds one.
     pages: Arc<()>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
 
-/// A big page, while it is in memory.
-struct Page(Vec<u8>, #[expect(dead_code, reason = "is counted")] Arc<()>);
+/// A big page, while an answer holds it.
+struct Page(
+    Arc<Vec<u8>>,
+    #[expect(dead_code, reason = "is counted")] Arc<()>,
+);
 
 impl AsRef<[u8]> for Page {
     fn as_ref(&self) -> &[u8] {
@@ -49,7 +52,8 @@ impl AsRef<[u8]> for Page {
 
 /// The site's routes, a big page and one that never ends.
 fn router(metrics: &SelfMetrics, pages: Arc<()>) -> Router {
-    let big = async move || Bytes::from_owner(Page(vec![b'x'; BIG], pages.clone()));
+    let page = Arc::new(vec![b'x'; BIG]);
+    let big = async move || Bytes::from_owner(Page(page.clone(), pages.clone()));
     let endless = async || {
         let piece = Bytes::from(vec![b'x'; 64 << 10]);
         Body::from_stream(futures_util::stream::repeat(Ok::<_, Infallible>(piece)))
@@ -309,6 +313,44 @@ async fn a_new_certificate_is_used_and_a_broken_one_is_not() {
         reaches(&next).await,
         "TLS is never switched off by a reload"
     );
+}
+
+#[tokio::test]
+async fn a_client_that_is_no_longer_let_in_loses_its_connection_after_its_answers() {
+    let (ca, next) = (Authority::new(), Authority::new());
+    let web = "tls_server_config:
+  cert_file: server.crt
+  key_file: server.key
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: ca.crt\n";
+    let rig = Rig::with(ca.folder(), web).await;
+    let certificate = ca.sign("prometheus.example");
+    let clients = [
+        ca.client_with(&certificate),
+        ca.client_with(&certificate).http1_only(),
+    ];
+    let clients = clients.map(|client| client.build().unwrap());
+    let ask = |client: &reqwest::Client, path| {
+        let request = client.get(format!("https://{}{path}", rig.address));
+        async move { request.send().await }
+    };
+    let mut under_way = Vec::new();
+    for client in &clients {
+        under_way.push(ask(client, "/big").await.unwrap());
+        let answer = ask(client, "/-/healthy").await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "Healthy.\n");
+    }
+    rig.write("ca.crt", &next.1);
+    rig.lock.refresh();
+    for client in &clients {
+        // What was on its way when the files changed may still be answered.
+        let let_in = async { while ask(client, "/-/healthy").await.is_ok() {} };
+        let refused = tokio::time::timeout(SOON, let_in).await;
+        assert!(refused.is_ok(), "still let in");
+    }
+    for answer in under_way {
+        assert_eq!(answer.bytes().await.unwrap().len(), BIG);
+    }
 }
 
 fn users(pairs: &[(&str, &str)]) -> String {

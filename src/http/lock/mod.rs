@@ -1,7 +1,7 @@
 //! The lock on the door: TLS, users, headers and rate, from the web configuration file.
 //!
 //! [`Lock::refresh`] reads the file and what it names again. Something new and good is used from the
-//! next handshake or request on; something broken is told once, and the last good lock stays. No
+//! next handshake or request on, and ends the TLS connections that older files let in; something broken is told once, and the last good lock stays. No
 //! request waits for a file.
 
 mod client_certificate;
@@ -18,6 +18,7 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use ring::digest;
 use rustls::ServerConfig;
+use tokio::sync::watch;
 
 use crate::config::{Problem, Problems, WebSettings};
 use crate::telemetry::SelfMetrics;
@@ -33,6 +34,8 @@ pub struct Lock {
     /// `None`: open, for ever.
     file: Option<PathBuf>,
     rules: ArcSwap<Rules>,
+    /// Told after each change of the rules.
+    reloads: watch::Sender<()>,
     /// Of the newest files that were looked at, good or not.
     seen: Mutex<Fingerprint>,
     doorkeeper: Doorkeeper,
@@ -78,6 +81,7 @@ impl Lock {
         Self {
             file,
             rules: ArcSwap::from_pointee(rules),
+            reloads: watch::Sender::new(()),
             seen: Mutex::new(fingerprint),
             doorkeeper: Doorkeeper::new(),
             metrics,
@@ -97,6 +101,7 @@ impl Lock {
         match rules {
             Ok(rules) if rules.tls.is_some() == had_tls => {
                 self.rules.store(Arc::new(rules));
+                self.reloads.send_replace(());
                 WebConfigReloaded { file }.emit(&self.metrics);
             }
             Ok(_) => {
@@ -118,6 +123,14 @@ impl Lock {
     /// For the next handshake; `None` where the server speaks plain HTTP.
     pub fn tls(&self) -> Option<Arc<ServerConfig>> {
         self.rules.load().tls.clone()
+    }
+
+    /// Ends once handshakes use another configuration than `used`: what let a client in then may
+    /// not let it in now.
+    pub async fn is_replaced(&self, used: &Arc<ServerConfig>) {
+        let replaced = |_: &()| !self.tls().is_some_and(|tls| Arc::ptr_eq(&tls, used));
+        // Fails only when the lock is gone.
+        let _ = self.reloads.subscribe().wait_for(replaced).await;
     }
 
     pub fn has_tls(&self) -> bool {

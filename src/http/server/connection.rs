@@ -74,10 +74,10 @@ async fn converse(
     // Over plain TCP nothing settles the version, and waiting for a client to show which one it
     // speaks has no time limit; so it is HTTP/1.
     let Some(config) = door.lock.tls() else {
-        http1(stream, progress, door, stopping).await;
+        http1(stream, progress, door, stop_of(stopping)).await;
         return None;
     };
-    let handshake = TlsAcceptor::from(config).accept(stream);
+    let handshake = TlsAcceptor::from(config.clone()).accept(stream);
     let stream = match tokio::time::timeout(door.limits.handshake, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
@@ -89,10 +89,17 @@ async fn converse(
             return Some(CutReason::Handshake);
         }
     };
+    // A certificate that let the client in may be of no worth any more: it has to come again.
+    let ending = async {
+        tokio::select! {
+            () = stop_of(stopping) => {}
+            () = door.lock.is_replaced(&config) => {}
+        }
+    };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        http2(stream, progress, door, stopping).await;
+        http2(stream, progress, door, ending).await;
     } else {
-        http1(stream, progress, door, stopping).await;
+        http1(stream, progress, door, ending).await;
     }
     None
 }
@@ -101,7 +108,7 @@ async fn http1(
     stream: impl Stream + 'static,
     progress: Progress,
     door: &Arc<Door>,
-    stopping: watch::Receiver<bool>,
+    ending: impl Future<Output = ()>,
 ) {
     let door = door.clone();
     let limits = door.limits;
@@ -111,7 +118,7 @@ async fn http1(
         .header_read_timeout(limits.head)
         .max_header_size(limits.head_bytes)
         .serve_connection(TokioIo::new(stream), service);
-    to_the_end(connection, stopping).await;
+    to_the_end(connection, ending).await;
 }
 
 /// Floods of resets are bounded by hyper's own defaults.
@@ -119,7 +126,7 @@ async fn http2(
     stream: impl Stream + 'static,
     progress: Progress,
     door: &Arc<Door>,
-    stopping: watch::Receiver<bool>,
+    ending: impl Future<Output = ()>,
 ) {
     let door = door.clone();
     let limits = door.limits;
@@ -131,7 +138,7 @@ async fn http2(
         .keep_alive_interval(limits.http2_ping)
         .keep_alive_timeout(limits.http2_ping)
         .serve_connection(TokioIo::new(stream), service);
-    to_the_end(connection, stopping).await;
+    to_the_end(connection, ending).await;
 }
 
 /// Ends when the server stops.
@@ -140,14 +147,15 @@ pub async fn stop_of(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stops| *stops).await;
 }
 
-async fn to_the_end<C>(connection: C, stopping: watch::Receiver<bool>)
+/// From the end of `ending` on, it takes no more requests, and ends with the answers under way.
+async fn to_the_end<C>(connection: C, ending: impl Future<Output = ()>)
 where
     C: GracefulConnection<Output = hyper::Result<()>, Error = hyper::Error>,
 {
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stop_of(stopping) => {
+        () = ending => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
