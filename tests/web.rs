@@ -543,24 +543,35 @@ async fn a_thousand_slow_clients_do_not_stop_one_honest_scraper() {
     })
     .await;
     let mut crowd = Vec::new();
-    for index in 0..1_000 {
-        let mut stream = TcpStream::connect(rig.address).await.unwrap();
-        // Silent ones, half heads, and answers that are never read.
-        let sent = [
-            "",
-            "GET /metrics HT",
-            "GET /big HTTP/1.1\r\nHost: x\r\n\r\n",
-        ][index % 3];
-        let _ = stream.write_all(sent.as_bytes()).await;
-        crowd.push(stream);
-        if index % 100 == 99 {
-            let page = send(rig.address, "GET /metrics HTTP/1.1").await;
-            assert!(
-                page.starts_with("HTTP/1.1 200 "),
-                "after {index}: {page:.100}"
-            );
+    let come = async {
+        for index in 0..1_000 {
+            let mut stream = TcpStream::connect(rig.address).await.unwrap();
+            // Silent ones, half heads, and answers that are never read.
+            let sent = [
+                "",
+                "GET /metrics HT",
+                "GET /big HTTP/1.1\r\nHost: x\r\n\r\n",
+            ][index % 3];
+            let _ = stream.write_all(sent.as_bytes()).await;
+            crowd.push(stream);
         }
+    };
+    let mut pages = 0;
+    let scrape = async {
+        loop {
+            let page = send(rig.address, "GET /big HTTP/1.1").await;
+            let body = page.split_once("\r\n\r\n").map(|(_, body)| body.len());
+            assert_eq!(body, Some(BIG), "page {pages}: {page:.100}");
+            pages += 1;
+        }
+    };
+    tokio::select! {
+        () = come => {}
+        () = scrape => {}
     }
+    assert!(pages > 0, "no page while the crowd came");
+    let page = send(rig.address, "GET /metrics HTTP/1.1").await;
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page:.100}");
     let cut = "vminsights_exporter_http_connections_cut_total";
     assert!(rig.counted(cut, "full") >= 900.0);
 }
@@ -591,6 +602,37 @@ async fn a_scrape_during_shutdown_is_whole_or_refused() {
     slow.read_to_end(&mut page).await.unwrap();
     let body = page.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
     assert_eq!(page.len() - body, BIG);
+    tokio::time::timeout(SOON, rig.serving)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_http2_scrape_during_shutdown_is_whole_or_refused() {
+    let ca = Authority::new();
+    let rig = Rig::with(ca.folder(), TLS).await;
+    let client = ca.client().build().unwrap();
+    let ask = |path| {
+        let request = client.get(format!("https://{}{path}", rig.address));
+        async move { request.send().await }
+    };
+    let mut slow = ask("/big").await.unwrap();
+    assert_eq!(slow.version(), reqwest::Version::HTTP_2);
+    let mut taken = slow.chunk().await.unwrap().unwrap().len();
+    rig.stop.send(()).unwrap();
+    let answered = async {
+        while let Ok(answer) = ask("/-/healthy").await {
+            assert_eq!(answer.text().await.unwrap(), "Healthy.\n");
+        }
+    };
+    let refused = tokio::time::timeout(SOON, answered).await;
+    assert!(refused.is_ok(), "new requests are still answered");
+    assert!(!rig.serving.is_finished(), "it waits for the slow one");
+    while let Some(piece) = slow.chunk().await.unwrap() {
+        taken += piece.len();
+    }
+    assert_eq!(taken, BIG);
     tokio::time::timeout(SOON, rig.serving)
         .await
         .unwrap()
