@@ -1,5 +1,6 @@
 //! The server and its lock over loopback: TLS, users, limits, and what hostile or slow clients get.
 
+use std::convert::Infallible;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::routing::get;
+use bytes::Bytes;
 use proptest::prelude::*;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
@@ -29,12 +32,32 @@ struct Rig {
     lock: Arc<Lock>,
     metrics: SelfMetrics,
     address: SocketAddr,
+    /// Each answer that holds a big page holds one.
+    pages: Arc<()>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
 
-/// The site's routes and a big page.
-fn router(metrics: &SelfMetrics) -> Router {
+/// A big page, while an answer holds it.
+struct Page(
+    Arc<Vec<u8>>,
+    #[expect(dead_code, reason = "is counted")] Arc<()>,
+);
+
+impl AsRef<[u8]> for Page {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The site's routes, a big page and one that never ends.
+fn router(metrics: &SelfMetrics, pages: Arc<()>) -> Router {
+    let page = Arc::new(vec![b'x'; BIG]);
+    let big = async move || Bytes::from_owner(Page(page.clone(), pages.clone()));
+    let endless = async || {
+        let piece = Bytes::from(vec![b'x'; 64 << 10]);
+        Body::from_stream(futures_util::stream::repeat(Ok::<_, Infallible>(piece)))
+    };
     let site = Site {
         store: Arc::default(),
         metrics: metrics.clone(),
@@ -42,7 +65,8 @@ fn router(metrics: &SelfMetrics) -> Router {
         about: Arc::default(),
     };
     site.router()
-        .route("/big", get(|| async { vec![b'x'; BIG] }))
+        .route("/big", get(big))
+        .route("/endless", get(endless))
 }
 
 impl Rig {
@@ -65,7 +89,9 @@ impl Rig {
         let server = Server::bind(&anywhere, limits).await.unwrap();
         let address = address(&server);
         let (stop, stopped) = oneshot::channel();
-        let serving = server.serve(router(&metrics), lock.clone(), metrics.clone(), async {
+        let pages = Arc::new(());
+        let routes = router(&metrics, pages.clone());
+        let serving = server.serve(routes, lock.clone(), metrics.clone(), async {
             let _ = stopped.await;
         });
         Self {
@@ -73,6 +99,7 @@ impl Rig {
             lock,
             metrics,
             address,
+            pages,
             stop,
             serving: tokio::spawn(serving),
         }
@@ -80,6 +107,17 @@ impl Rig {
 
     fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    /// Waits until so many connections were cut for that reason.
+    async fn cut(&self, reason: &str, times: f64) {
+        let cut = "vminsights_exporter_http_connections_cut_total";
+        let counted = async {
+            while self.counted(cut, reason) < times {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(SOON, counted).await.unwrap();
     }
 
     fn counted(&self, family: &str, label: &str) -> f64 {
@@ -277,6 +315,44 @@ async fn a_new_certificate_is_used_and_a_broken_one_is_not() {
     );
 }
 
+#[tokio::test]
+async fn a_client_that_is_no_longer_let_in_loses_its_connection_after_its_answers() {
+    let (ca, next) = (Authority::new(), Authority::new());
+    let web = "tls_server_config:
+  cert_file: server.crt
+  key_file: server.key
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: ca.crt\n";
+    let rig = Rig::with(ca.folder(), web).await;
+    let certificate = ca.sign("prometheus.example");
+    let clients = [
+        ca.client_with(&certificate),
+        ca.client_with(&certificate).http1_only(),
+    ];
+    let clients = clients.map(|client| client.build().unwrap());
+    let ask = |client: &reqwest::Client, path| {
+        let request = client.get(format!("https://{}{path}", rig.address));
+        async move { request.send().await }
+    };
+    let mut under_way = Vec::new();
+    for client in &clients {
+        under_way.push(ask(client, "/big").await.unwrap());
+        let answer = ask(client, "/-/healthy").await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "Healthy.\n");
+    }
+    rig.write("ca.crt", &next.1);
+    rig.lock.refresh();
+    for client in &clients {
+        // What was on its way when the files changed may still be answered.
+        let let_in = async { while ask(client, "/-/healthy").await.is_ok() {} };
+        let refused = tokio::time::timeout(SOON, let_in).await;
+        assert!(refused.is_ok(), "still let in");
+    }
+    for answer in under_way {
+        assert_eq!(answer.bytes().await.unwrap().len(), BIG);
+    }
+}
+
 fn users(pairs: &[(&str, &str)]) -> String {
     let mut text = String::from("basic_auth_users:\n");
     for (user, password) in pairs {
@@ -355,7 +431,7 @@ async fn a_refused_head_has_no_body() {
     let server = Server::bind(&addresses, Limits::default()).await.unwrap();
     let address = address(&server);
     let lock = Arc::new(Lock::load(&file, metrics.clone()).unwrap());
-    let routes = router(&metrics);
+    let routes = router(&metrics, Arc::default());
     tokio::spawn(server.serve(routes, lock, metrics, std::future::pending()));
     for head in ["HEAD /metrics HTTP/1.1", &format!("HEAD {long} HTTP/1.1")] {
         let mut unix = UnixStream::connect(&path).await.unwrap();
@@ -506,7 +582,7 @@ async fn users_without_tls_are_warned_of_when_a_reload_brings_them() {
     let addresses = ["0.0.0.0:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()];
     let server = Server::bind(&addresses, limits).await.unwrap();
     let exposed = address(&server);
-    let routes = router(&metrics);
+    let routes = router(&metrics, Arc::default());
     tokio::spawn(server.serve(routes, lock, metrics, std::future::pending()));
     let text = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert_eq!(text(), "");
@@ -618,13 +694,79 @@ async fn silent_and_dawdling_clients_are_let_go() {
         .write_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
         .await
         .unwrap();
-    let cut = "vminsights_exporter_http_connections_cut_total";
-    let counted = async {
-        while rig.counted(cut, "stalled") < 1.0 {
+    rig.cut("stalled", 1.0).await;
+}
+
+/// New requests on the connection renew nothing.
+#[tokio::test]
+async fn http2_answers_that_nobody_takes_are_let_go() {
+    const STREAMS: usize = 4;
+    let ca = Authority::new();
+    let folder = ca.folder();
+    std::fs::write(folder.path().join("web.yml"), TLS).unwrap();
+    let limits = Limits {
+        stall: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let rig = Rig::start(limits, folder, Some("web.yml")).await;
+    let free = Arc::strong_count(&rig.pages);
+    let client = ca.client().build().unwrap();
+    let ask = |path| {
+        let request = client.get(format!("https://{}{path}", rig.address));
+        async move { request.send().await }
+    };
+    let mut untaken = Vec::new();
+    for _ in 0..STREAMS {
+        untaken.push(ask("/big").await.unwrap());
+    }
+    assert_eq!(Arc::strong_count(&rig.pages), free + STREAMS);
+    let lively = async {
+        loop {
+            let _ = ask("/-/healthy").await;
+        }
+    };
+    tokio::select! {
+        () = rig.cut("stalled", 1.0) => {}
+        () = lively => {}
+    }
+    let gone = async {
+        while Arc::strong_count(&rig.pages) > free {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(SOON, counted).await.unwrap();
+    tokio::time::timeout(SOON, gone).await.unwrap();
+    for answer in untaken {
+        assert!(answer.bytes().await.is_err(), "it was cut");
+    }
+}
+
+/// However fast the client is.
+#[tokio::test]
+async fn an_answer_that_takes_too_long_as_a_whole_is_cut() {
+    let ca = Authority::new();
+    let limits = Limits {
+        answer: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let rig = Rig::open(limits).await;
+    let mut stream = TcpStream::connect(rig.address).await.unwrap();
+    let head = b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    let mut sink = tokio::io::sink();
+    let taken = tokio::time::timeout(SOON, tokio::io::copy(&mut stream, &mut sink));
+    assert!(taken.await.is_ok(), "still open");
+    rig.cut("stalled", 1.0).await;
+
+    let folder = ca.folder();
+    std::fs::write(folder.path().join("web.yml"), TLS).unwrap();
+    let rig = Rig::start(limits, folder, Some("web.yml")).await;
+    let url = format!("https://{}/endless", rig.address);
+    let mut answer = ca.client().build().unwrap().get(url).send().await.unwrap();
+    assert_eq!(answer.version(), reqwest::Version::HTTP_2);
+    let taken = async { while let Ok(Some(_)) = answer.chunk().await {} };
+    let taken = tokio::time::timeout(SOON, taken);
+    assert!(taken.await.is_ok(), "still open");
+    rig.cut("stalled", 1.0).await;
 }
 
 #[tokio::test]
@@ -635,24 +777,35 @@ async fn a_thousand_slow_clients_do_not_stop_one_honest_scraper() {
     })
     .await;
     let mut crowd = Vec::new();
-    for index in 0..1_000 {
-        let mut stream = TcpStream::connect(rig.address).await.unwrap();
-        // Silent ones, half heads, and answers that are never read.
-        let sent = [
-            "",
-            "GET /metrics HT",
-            "GET /big HTTP/1.1\r\nHost: x\r\n\r\n",
-        ][index % 3];
-        let _ = stream.write_all(sent.as_bytes()).await;
-        crowd.push(stream);
-        if index % 100 == 99 {
-            let page = send(rig.address, "GET /metrics HTTP/1.1").await;
-            assert!(
-                page.starts_with("HTTP/1.1 200 "),
-                "after {index}: {page:.100}"
-            );
+    let come = async {
+        for index in 0..1_000 {
+            let mut stream = TcpStream::connect(rig.address).await.unwrap();
+            // Silent ones, half heads, and answers that are never read.
+            let sent = [
+                "",
+                "GET /metrics HT",
+                "GET /big HTTP/1.1\r\nHost: x\r\n\r\n",
+            ][index % 3];
+            let _ = stream.write_all(sent.as_bytes()).await;
+            crowd.push(stream);
         }
+    };
+    let mut pages = 0;
+    let scrape = async {
+        loop {
+            let page = send(rig.address, "GET /big HTTP/1.1").await;
+            let body = page.split_once("\r\n\r\n").map(|(_, body)| body.len());
+            assert_eq!(body, Some(BIG), "page {pages}: {page:.100}");
+            pages += 1;
+        }
+    };
+    tokio::select! {
+        () = come => {}
+        () = scrape => {}
     }
+    assert!(pages > 0, "no page while the crowd came");
+    let page = send(rig.address, "GET /metrics HTTP/1.1").await;
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page:.100}");
     let cut = "vminsights_exporter_http_connections_cut_total";
     assert!(rig.counted(cut, "full") >= 900.0);
 }
@@ -690,6 +843,37 @@ async fn a_scrape_during_shutdown_is_whole_or_refused() {
 }
 
 #[tokio::test]
+async fn an_http2_scrape_during_shutdown_is_whole_or_refused() {
+    let ca = Authority::new();
+    let rig = Rig::with(ca.folder(), TLS).await;
+    let client = ca.client().build().unwrap();
+    let ask = |path| {
+        let request = client.get(format!("https://{}{path}", rig.address));
+        async move { request.send().await }
+    };
+    let mut slow = ask("/big").await.unwrap();
+    assert_eq!(slow.version(), reqwest::Version::HTTP_2);
+    let mut taken = slow.chunk().await.unwrap().unwrap().len();
+    rig.stop.send(()).unwrap();
+    let answered = async {
+        while let Ok(answer) = ask("/-/healthy").await {
+            assert_eq!(answer.text().await.unwrap(), "Healthy.\n");
+        }
+    };
+    let refused = tokio::time::timeout(SOON, answered).await;
+    assert!(refused.is_ok(), "new requests are still answered");
+    assert!(!rig.serving.is_finished(), "it waits for the slow one");
+    while let Some(piece) = slow.chunk().await.unwrap() {
+        taken += piece.len();
+    }
+    assert_eq!(taken, BIG);
+    tokio::time::timeout(SOON, rig.serving)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
 async fn several_addresses_and_a_unix_socket() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("web.sock");
@@ -710,9 +894,12 @@ async fn several_addresses_and_a_unix_socket() {
     assert!(matches!(second, Err(BindError::InUse(Endpoint::Unix(_)))));
     let (stop, stopped) = oneshot::channel::<()>();
     let lock = Arc::new(Lock::open(metrics.clone()));
-    let serving = tokio::spawn(server.serve(router(&metrics), lock, metrics, async {
-        let _ = stopped.await;
-    }));
+    let serving =
+        tokio::spawn(
+            server.serve(router(&metrics, Arc::default()), lock, metrics, async {
+                let _ = stopped.await;
+            }),
+        );
     for endpoint in endpoints {
         let answer = match endpoint {
             Endpoint::Tcp(address) => send(address, "GET /-/healthy HTTP/1.1").await,
@@ -732,6 +919,39 @@ async fn several_addresses_and_a_unix_socket() {
     std::fs::write(&path, "a file").unwrap();
     let bound = Server::bind(&addresses()[1..2], Limits::default()).await;
     assert!(matches!(bound, Err(BindError::NoSocket(_))));
+}
+
+#[tokio::test]
+async fn an_address_that_is_listed_twice_is_told_from_a_taken_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = format!("127.0.0.1:{}", taken.local_addr().unwrap().port());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let ours = format!("127.0.0.1:{port}");
+    let everywhere = format!("0.0.0.0:{port}");
+    let unix = format!("unix:{}", folder.path().join("web.sock").display());
+    let twice = |endpoint: &str, held: &str| {
+        format!(
+            "address {endpoint} is listed twice: this exporter listens on {held} already; \
+             list it once with --web.listen-address"
+        )
+    };
+    let in_use = format!(
+        "address {other} is in use by another program; \
+         choose another with --web.listen-address"
+    );
+    for (addresses, told) in [
+        ([&ours, &ours], twice(&ours, &ours)),
+        ([&ours, &everywhere], twice(&everywhere, &ours)),
+        ([&unix, &unix], twice(&unix, &unix)),
+        ([&ours, &other], in_use),
+    ] {
+        let addresses = addresses.map(|text| text.parse::<Address>().unwrap());
+        let bound = Server::bind(&addresses, Limits::default()).await;
+        assert_eq!(bound.err().unwrap().to_string(), told);
+    }
 }
 
 /// The child has 64 file descriptors and uses them up at a word.

@@ -38,7 +38,7 @@ pub struct ConnectionCut {
 pub enum CutReason {
     /// As many as allowed were open, and this one had stood still for longest.
     Full,
-    /// It stood still for too long.
+    /// It stood still, or an answer lasted, for too long.
     Stalled,
     /// No TLS handshake came about, or not in time.
     Handshake,

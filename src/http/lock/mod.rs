@@ -1,9 +1,9 @@
 //! The lock on the door: TLS, users, headers and rate, from the web configuration file.
 //!
 //! [`Lock::refresh`] reads the file and what it names again. Something new and good is used from the
-//! next handshake or request on; something broken is told once, and the last good lock stays. So does
-//! it when the new one would not lock at all: only a restart opens a door that was locked. No request
-//! waits for a file.
+//! next handshake or request on, and ends the TLS connections that older files let in; something broken
+//! is told once, and the last good lock stays. So does it when the new one would not lock at all: only a
+//! restart opens a door that was locked. No request waits for a file.
 
 mod client_certificate;
 mod rate;
@@ -19,6 +19,7 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use ring::digest;
 use rustls::ServerConfig;
+use tokio::sync::watch;
 
 use crate::config::{ClientPolicy, Problem, Problems, WebSettings};
 use crate::telemetry::SelfMetrics;
@@ -35,6 +36,8 @@ pub struct Lock {
     /// `None`: open, for ever.
     file: Option<PathBuf>,
     rules: ArcSwap<Rules>,
+    /// Told after each change of the rules.
+    reloads: watch::Sender<()>,
     /// Of the newest files that were looked at, good or not.
     seen: Mutex<Fingerprint>,
     doorkeeper: Doorkeeper,
@@ -80,6 +83,7 @@ impl Lock {
         Self {
             file,
             rules: ArcSwap::from_pointee(rules),
+            reloads: watch::Sender::new(()),
             seen: Mutex::new(fingerprint),
             doorkeeper: Doorkeeper::new(),
             metrics,
@@ -103,6 +107,7 @@ impl Lock {
             Ok(mut rules) => {
                 rules.keep_tokens_of(&self.rules.load());
                 self.rules.store(Arc::new(rules));
+                self.reloads.send_replace(());
                 WebConfigReloaded { file }.emit(&self.metrics);
             }
             Err(problems) => WebConfigRefused {
@@ -115,6 +120,14 @@ impl Lock {
     /// For the next handshake; `None` where the server speaks plain HTTP.
     pub fn tls(&self) -> Option<Arc<ServerConfig>> {
         self.rules.load().tls.clone()
+    }
+
+    /// Ends once handshakes use another configuration than `used`: what let a client in then may
+    /// not let it in now.
+    pub async fn is_replaced(&self, used: &Arc<ServerConfig>) {
+        let replaced = |_: &()| !self.tls().is_some_and(|tls| Arc::ptr_eq(&tls, used));
+        // Fails only when the lock is gone.
+        let _ = self.reloads.subscribe().wait_for(replaced).await;
     }
 
     pub fn has_tls(&self) -> bool {

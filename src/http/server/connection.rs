@@ -1,15 +1,12 @@
 //! One connection from its first byte to its last.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
-use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
@@ -22,12 +19,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::limits::Limits;
 use super::places::{Place, Places, Progress};
+use super::watched::Watched;
 use crate::http::lock::{Lock, Visitor, refusal};
 use crate::telemetry::SelfMetrics;
 use crate::telemetry::events::{ConnectionCut, CutReason};
-
-/// A client that takes one has made progress.
-const PIECE: usize = 256 << 10;
 
 /// All that a connection needs.
 pub struct Door {
@@ -63,7 +58,7 @@ pub async fn run(
         reason = converse(stream, visitor, place.progress(), &door, stopping) => reason,
         // Counted where it was decided.
         () = place.is_cut() => None,
-        () = place.is_stalled(door.limits.stall) => Some(CutReason::Stalled),
+        () = place.is_stalled(&door.limits) => Some(CutReason::Stalled),
         // hyper would wait for a request that may never come.
         () = unasked_at_the_end => None,
     };
@@ -82,10 +77,10 @@ async fn converse(
     // Over plain TCP nothing settles the version, and waiting for a client to show which one it
     // speaks has no time limit; so it is HTTP/1.
     let Some(config) = door.lock.tls() else {
-        http1(stream, visitor, progress, door, stopping).await;
+        http1(stream, visitor, progress, door, stop_of(stopping)).await;
         return None;
     };
-    let handshake = TlsAcceptor::from(config).accept(stream);
+    let handshake = TlsAcceptor::from(config.clone()).accept(stream);
     let stream = match tokio::time::timeout(door.limits.handshake, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
@@ -97,10 +92,17 @@ async fn converse(
             return Some(CutReason::Handshake);
         }
     };
+    // A certificate that let the client in may be of no worth any more: it has to come again.
+    let ending = async {
+        tokio::select! {
+            () = stop_of(stopping) => {}
+            () = door.lock.is_replaced(&config) => {}
+        }
+    };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        http2(stream, visitor, progress, door, stopping).await;
+        http2(stream, visitor, progress, door, ending).await;
     } else {
-        http1(stream, visitor, progress, door, stopping).await;
+        http1(stream, visitor, progress, door, ending).await;
     }
     None
 }
@@ -110,7 +112,7 @@ async fn http1(
     visitor: Arc<Visitor>,
     progress: Progress,
     door: &Arc<Door>,
-    stopping: watch::Receiver<bool>,
+    ending: impl Future<Output = ()>,
 ) {
     let door = door.clone();
     let limits = door.limits;
@@ -121,7 +123,7 @@ async fn http1(
         .header_read_timeout(limits.head)
         .max_header_size(limits.head_bytes)
         .serve_connection(TokioIo::new(stream), service);
-    to_the_end(connection, stopping).await;
+    to_the_end(connection, ending).await;
 }
 
 /// Floods of resets are bounded by hyper's own defaults.
@@ -130,7 +132,7 @@ async fn http2(
     visitor: Arc<Visitor>,
     progress: Progress,
     door: &Arc<Door>,
-    stopping: watch::Receiver<bool>,
+    ending: impl Future<Output = ()>,
 ) {
     let door = door.clone();
     let limits = door.limits;
@@ -143,7 +145,7 @@ async fn http2(
         .keep_alive_interval(limits.http2_ping)
         .keep_alive_timeout(limits.http2_ping)
         .serve_connection(TokioIo::new(stream), service);
-    to_the_end(connection, stopping).await;
+    to_the_end(connection, ending).await;
 }
 
 /// Ends when the server stops.
@@ -152,14 +154,15 @@ pub async fn stop_of(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stops| *stops).await;
 }
 
-async fn to_the_end<C>(connection: C, stopping: watch::Receiver<bool>)
+/// From the end of `ending` on, it takes no more requests, and ends with the answers under way.
+async fn to_the_end<C>(connection: C, ending: impl Future<Output = ()>)
 where
     C: GracefulConnection<Output = hyper::Result<()>, Error = hyper::Error>,
 {
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stop_of(stopping) => {
+        () = ending => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -176,8 +179,8 @@ async fn answer(
     progress: Progress,
     mut request: Request<Incoming>,
 ) -> Result<Response<Watched>, Infallible> {
-    progress.asked();
     let is_head = request.method() == Method::HEAD;
+    let answer = progress.answer();
     let mut response = match admit(&door, &visitor, &mut request).await {
         Ok(()) => {
             TowerToHyperService::new(door.router.clone())
@@ -196,11 +199,7 @@ async fn answer(
         }
     };
     door.lock.set_headers(&mut response);
-    Ok(response.map(|body| Watched {
-        body,
-        rest: Bytes::new(),
-        progress,
-    }))
+    Ok(response.map(|body| Watched::new(body, answer)))
 }
 
 /// The length is told all the same: it is that of the answer to GET.
@@ -222,51 +221,4 @@ async fn admit(
         return Err(refusal(StatusCode::URI_TOO_LONG, "The path is too long.\n"));
     }
     door.lock.admit(visitor, request).await
-}
-
-/// A body in bounded pieces, each of which is progress when hyper has room for it.
-struct Watched {
-    body: Body,
-    rest: Bytes,
-    progress: Progress,
-}
-
-impl http_body::Body for Watched {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.rest.is_empty() {
-            let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
-            match frame.map(|frame| frame.map(Frame::into_data)) {
-                Some(Ok(Ok(data))) => self.rest = data,
-                Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => {
-                    self.progress.made();
-                    return Poll::Ready(None);
-                }
-            }
-        }
-        self.progress.made();
-        let length = self.rest.len().min(PIECE);
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let (body, rest) = (self.body.size_hint(), self.rest.len() as u64);
-        let mut hint = SizeHint::new();
-        if let Some(upper) = body.upper() {
-            hint.set_upper(upper + rest);
-        }
-        hint.set_lower(body.lower() + rest);
-        hint
-    }
 }

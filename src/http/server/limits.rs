@@ -16,8 +16,10 @@ pub struct Limits {
     pub uri_bytes: usize,
     /// For a TLS handshake.
     pub handshake: Duration,
-    /// Without progress: a new request, or a piece (256 KiB) of an answer that the client took.
+    /// Without progress: a new request, or a piece (256 KiB) that the client took of each answer.
     pub stall: Duration,
+    /// From a request's head to the last byte of its answer.
+    pub answer: Duration,
     /// Requests at one time on one HTTP/2 connection.
     pub http2_streams: u32,
     /// Between pings on an HTTP/2 connection, and for the answer to one.
@@ -37,6 +39,7 @@ impl Default for Limits {
             uri_bytes: 4 << 10,
             handshake: Duration::from_secs(10),
             stall: Duration::from_secs(60),
+            answer: Duration::from_secs(120),
             http2_streams: 32,
             http2_ping: Duration::from_secs(20),
             grace: Duration::from_secs(20),

@@ -62,6 +62,10 @@ impl FromStr for Address {
 pub enum BindError {
     #[error("address {0} is in use by another program; choose another with --web.listen-address")]
     InUse(Endpoint),
+    #[error(
+        "address {endpoint} is listed twice: this exporter listens on {held} already; list it once with --web.listen-address"
+    )]
+    Twice { endpoint: Endpoint, held: Endpoint },
     #[error("{} is there and is no socket; choose another path with --web.listen-address", .0.display())]
     NoSocket(PathBuf),
     #[error("cannot listen on {endpoint}")]
@@ -83,6 +87,17 @@ impl Endpoint {
     /// Whether other machines may reach it.
     pub fn is_exposed(&self) -> bool {
         matches!(self, Self::Tcp(address) if !address.ip().is_loopback())
+    }
+
+    /// Whether nobody else can listen on `other` while this is listened on.
+    pub fn holds(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(this), Self::Tcp(other)) => {
+                let all = this.ip().is_unspecified() || other.ip().is_unspecified();
+                this.port() == other.port() && (all || this.ip() == other.ip())
+            }
+            _ => self == other,
+        }
     }
 }
 
@@ -257,6 +272,19 @@ mod tests {
         ] {
             assert_eq!(read(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn all_addresses_hold_each_of_them() {
+        let holds = |this: &str, other: &str| {
+            let [this, other] = [this, other].map(|text| Endpoint::Tcp(text.parse().unwrap()));
+            assert_eq!(this.holds(&other), other.holds(&this));
+            this.holds(&other)
+        };
+        assert!(holds("127.0.0.1:1", "127.0.0.1:1") && holds("[::]:1", "127.0.0.1:1"));
+        assert!(!holds("127.0.0.1:1", "127.0.0.1:2") && !holds("127.0.0.1:1", "127.0.0.2:1"));
+        let unix = |path: &str| Endpoint::Unix(path.into());
+        assert!(unix("/x").holds(&unix("/x")) && !unix("/x").holds(&unix("/y")));
     }
 
     #[test]

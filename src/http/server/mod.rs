@@ -2,15 +2,19 @@
 //!
 //! One rule keeps slow clients from locking out honest ones: **who makes no progress yields**. A
 //! connection makes progress when it is accepted, when a whole request head has come, and with each
-//! piece of an answer that it takes. When as many are open as may be, a new one is still accepted, and
-//! the one that has gone longest without progress is cut: a crowd that sits on its connections loses
-//! them, a scraper that reads its page does not. Limits by address would not help, as the crowd may
-//! share the scraper's.
+//! piece of an answer that it takes; with several answers under way, it is as slow as the slowest of
+//! them. When as many are open as may be, a new one is still accepted, and the one that has gone longest
+//! without progress is cut: a crowd that sits on its connections loses them, a scraper that reads its
+//! page does not. Limits by address would not help, as the crowd may share the scraper's.
+//!
+//! A connection is also cut when it makes no progress for a while, and when one of its answers takes too
+//! long as a whole: whoever takes a page byte by byte holds an old page in memory.
 
 mod connection;
 mod limits;
 mod listen;
 mod places;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,11 +44,12 @@ impl Server {
     /// Binds all of `addresses`, or none; port 0 takes a free one.
     ///
     /// # Errors
-    /// If an address is in use or not ours.
+    /// If an address is in use, not ours, or listed twice.
     pub async fn bind(addresses: &[Address], limits: Limits) -> Result<Self, BindError> {
-        let mut listeners = Vec::with_capacity(addresses.len());
+        let mut listeners: Vec<Listener> = Vec::with_capacity(addresses.len());
         for address in addresses {
-            listeners.push(Listener::bind(address).await?);
+            let bound = Listener::bind(address).await;
+            listeners.push(bound.map_err(|error| told_apart(error, &listeners))?);
         }
         Ok(Self { listeners, limits })
     }
@@ -91,6 +96,20 @@ impl Server {
         {
             tracing::info!("some connections were still busy when the server stopped");
         }
+    }
+}
+
+/// An address in use may be our own.
+fn told_apart(error: BindError, ours: &[Listener]) -> BindError {
+    match error {
+        BindError::InUse(endpoint) => {
+            let mut held = ours.iter().map(Listener::endpoint);
+            match held.find(|held| held.holds(&endpoint)).cloned() {
+                Some(held) => BindError::Twice { endpoint, held },
+                None => BindError::InUse(endpoint),
+            }
+        }
+        other => other,
     }
 }
 
