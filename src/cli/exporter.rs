@@ -37,12 +37,14 @@ pub struct WebArguments {
 }
 
 impl WebArguments {
-    /// Reads the web configuration file, if there is one, and all that it names.
-    pub fn lock(&self, metrics: &SelfMetrics) -> Result<Lock, Failure> {
-        match &self.web_config_file {
-            None => Ok(Lock::open(metrics.clone())),
-            Some(file) => Ok(Lock::load(file, metrics.clone())?),
-        }
+    /// Reads the web configuration file, if there is one, and all that it names, off the async threads.
+    pub async fn lock(&self, metrics: &SelfMetrics) -> Result<Lock, Failure> {
+        let metrics = metrics.clone();
+        let Some(file) = self.web_config_file.clone() else {
+            return Ok(Lock::open(metrics));
+        };
+        let loading = tokio::task::spawn_blocking(move || Lock::load(&file, metrics));
+        Ok(loading.await.map_err(Failure::failed)??)
     }
 }
 
@@ -79,7 +81,7 @@ impl Exporter {
     ) -> Result<Self, Failure> {
         let metrics = SelfMetrics::new().map_err(Failure::failed)?;
         let checked = Checked::load(config_file, &metrics)?;
-        let lock = Arc::new(web.lock(&metrics)?);
+        let lock = Arc::new(web.lock(&metrics).await?);
         let server = Server::bind(&web.listen_addresses, Limits::default())
             .await
             .map_err(Failure::failed)?;

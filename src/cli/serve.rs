@@ -24,7 +24,7 @@ pub struct ServeArguments {
 pub async fn run(arguments: ServeArguments, traces: Traces) -> Result<(), Failure> {
     if arguments.config_check {
         let metrics = SelfMetrics::new().map_err(Failure::failed)?;
-        arguments.web.lock(&metrics)?;
+        arguments.web.lock(&metrics).await?;
         return check::check(&arguments.config_file);
     }
     let mut shutdown = Shutdown::listen().map_err(Failure::failed)?;
