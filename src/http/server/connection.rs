@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::limits::Limits;
+use super::parting::{Lent, Parting};
 use super::places::{Place, Places, Progress};
 use super::watched::Watched;
 use crate::http::lock::{Lock, Visitor, refusal};
@@ -54,21 +55,26 @@ pub async fn run(
             std::future::pending::<()>().await;
         }
     };
-    let reason = tokio::select! {
-        reason = converse(stream, visitor, place.progress(), &door, stopping) => reason,
-        // Counted where it was decided.
-        () = place.is_cut() => None,
-        () = place.is_stalled(&door.limits) => Some(CutReason::Stalled),
-        // hyper would wait for a request that may never come.
-        () = unasked_at_the_end => None,
+    let parting = Parting::default();
+    let stream = parting.lend(stream);
+    let cut = |reason| ConnectionCut { reason }.emit(&door.metrics);
+    let conversation = async {
+        let cut_short = converse(stream, visitor, place.progress(), &door, stopping).await;
+        cut_short.into_iter().for_each(cut);
+        parting.farewell().await;
     };
-    if let Some(reason) = reason {
-        ConnectionCut { reason }.emit(&door.metrics);
+    tokio::select! {
+        () = conversation => {}
+        // Counted where it was decided.
+        () = place.is_cut() => {}
+        () = place.is_stalled(&door.limits) => cut(CutReason::Stalled),
+        // hyper would wait for a request that may never come.
+        () = unasked_at_the_end => {}
     }
 }
 
 async fn converse(
-    stream: Box<dyn Stream>,
+    stream: Lent,
     visitor: Arc<Visitor>,
     progress: Progress,
     door: &Arc<Door>,

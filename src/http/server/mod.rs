@@ -13,6 +13,7 @@
 mod connection;
 mod limits;
 mod listen;
+mod parting;
 mod places;
 mod watched;
 
