@@ -13,13 +13,13 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::limits::Limits;
 use super::parting::{Lent, Parting};
 use super::places::{Place, Places, Progress};
+use super::stream::Stream;
 use super::watched::Watched;
 use crate::http::lock::{Lock, Visitor, refusal};
 use crate::telemetry::SelfMetrics;
@@ -33,10 +33,6 @@ pub struct Door {
     pub places: Arc<Places>,
     pub metrics: SelfMetrics,
 }
-
-/// Bytes to and from a client.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// Serves one connection until it ends, yields, stalls, or the server stops.
 pub async fn run(

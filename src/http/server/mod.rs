@@ -15,6 +15,7 @@ mod limits;
 mod listen;
 mod parting;
 mod places;
+mod stream;
 mod watched;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::connection::Stream;
+use super::stream::Stream;
 
 /// A client that has got its answer needs no longer to close its side.
 const PATIENCE: Duration = Duration::from_secs(1);
