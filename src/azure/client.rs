@@ -27,8 +27,6 @@ use crate::telemetry::{FailureReason, SelfMetrics, spans};
 
 /// After 429 without a Retry-After: the service counts requests over this time.
 const UNNAMED_WAIT: Duration = Duration::from_secs(30);
-/// After so long in the queue a token may have grown old.
-const LONG_QUEUE: Duration = Duration::from_secs(30);
 /// A query that keeps the service busy for so long is a slow one, and so is one that timed out.
 const SLOW: Duration = Duration::from_secs(5);
 /// Azure itself stops at about 100 MiB of raw data.
@@ -165,15 +163,13 @@ impl Question<'_> {
 
     /// A token, then a place: a slow sign-in keeps nobody from asking.
     async fn prepare(&self) -> Result<(Arc<Token>, Place<'_>), QueryFailure> {
-        let token = self.token().await?;
-        let queued = Instant::now();
+        self.token().await?;
+        let patience = self.query.patience;
         let entering = self.client.budget.enter(self.query.slow);
-        let place = in_time(Step::Place, self.query.patience, queued, entering)
+        let place = in_time(Step::Place, patience, Instant::now(), entering)
             .await?
             .map_err(|closed| QueryFailure::not_asked(closed.wait))?;
-        if queued.elapsed() < LONG_QUEUE {
-            return Ok((token, place));
-        }
+        // The token may have grown old in the queue; as a rule this is the same one.
         Ok((self.token().await?, place))
     }
 
