@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
-use super::budget::{Budget, Place};
 use super::chain::SignIn;
 use super::credential::host_of;
 use super::environment::Environment;
@@ -25,10 +25,9 @@ use crate::table::ResultTable;
 use crate::telemetry::events::ApiRequest;
 use crate::telemetry::{FailureReason, SelfMetrics, spans};
 
-/// After 429 without a Retry-After: the service counts requests over this time.
-const UNNAMED_WAIT: Duration = Duration::from_secs(30);
-/// A query that keeps the service busy for so long is a slow one, and so is one that timed out.
-const SLOW: Duration = Duration::from_secs(5);
+/// Azure runs five queries at a time for one identity and queues the others; one is left for the
+/// people who use that identity too.
+const CONCURRENT_REQUESTS: usize = 4;
 /// Azure itself stops at about 100 MiB of raw data.
 const BODY_CAP: usize = 256 * 1024 * 1024;
 /// What takes longer to decode than a task may keep its thread.
@@ -37,7 +36,7 @@ const DECODE_ELSEWHERE: usize = 256 * 1024;
 const LONGEST_WAIT: u64 = 600;
 
 /// Asks workspaces through the Logs Query API. Cheap to clone; clones share connections, token and
-/// budget.
+/// slots.
 #[derive(Clone)]
 pub struct LogsClient(Arc<Inner>);
 
@@ -47,21 +46,8 @@ struct Inner {
     address: String,
     host: String,
     tokens: TokenCache,
-    budget: Budget,
+    slots: Semaphore,
     metrics: SelfMetrics,
-}
-
-/// What to ask, and how long to wait for it.
-#[derive(Clone, Copy, Debug)]
-pub struct Query<'a> {
-    pub workspace: &'a Workspace,
-    pub kql: &'a str,
-    /// For the sign-in, and then once more for request and answer.
-    pub timeout: Duration,
-    /// For its turn among our other queries.
-    pub patience: Duration,
-    /// Whether it was slow the last time: see [`Answer::slow`] and [`QueryFailure::slow`].
-    pub slow: bool,
 }
 
 /// A whole answer.
@@ -74,8 +60,6 @@ pub struct Answer {
     pub body_bytes: u64,
     /// Rows that are not in the table because a cell was not of its column's type.
     pub unreadable_rows: u64,
-    /// Whether it took the service so long that the query should not stand in the way of others.
-    pub slow: bool,
 }
 
 impl LogsClient {
@@ -102,19 +86,26 @@ impl LogsClient {
             address: logs.as_str().trim_end_matches('/').to_owned(),
             host: host_of(logs),
             tokens: TokenCache::new(Box::new(SignIn::new(settings, environment)?)),
-            budget: Budget::new(),
+            slots: Semaphore::new(CONCURRENT_REQUESTS),
             metrics,
         })))
     }
 
-    /// Runs one query.
+    /// Runs one query. `timeout` covers it all: sign-in, waiting for a slot, request and body.
     ///
     /// # Errors
     /// If there is no answer, or not a whole one.
-    pub async fn query(&self, query: Query<'_>) -> Result<Answer, QueryFailure> {
+    pub async fn query(
+        &self,
+        workspace: &Workspace,
+        kql: &str,
+        timeout: Duration,
+    ) -> Result<Answer, QueryFailure> {
         let question = Question {
             client: &self.0,
-            query,
+            workspace,
+            kql,
+            timeout,
             started: Instant::now(),
         };
         question.ask().await
@@ -130,24 +121,22 @@ impl fmt::Debug for LogsClient {
 /// One call of [`LogsClient::query`].
 struct Question<'a> {
     client: &'a Inner,
-    query: Query<'a>,
+    workspace: &'a Workspace,
+    kql: &'a str,
+    timeout: Duration,
     started: Instant,
 }
 
 impl Question<'_> {
     async fn ask(&self) -> Result<Answer, QueryFailure> {
-        let (mut token, _place) = self.prepare().await?;
+        let unsent = |failure: &QueryFailure| {
+            self.report(self.started, None, Some(failure.reason));
+        };
+        let (mut token, _slot) = self.prepare().await.inspect_err(unsent)?;
         let mut resends = 0;
         loop {
             let (status, outcome) = self.send(&token, resends).await;
             resends += 1;
-            if let Err(failure) = &outcome
-                && failure.reason == FailureReason::Throttled
-            {
-                // It is the identity that asked too much, not this query alone.
-                let wait = failure.retry_after.unwrap_or(UNNAMED_WAIT);
-                self.client.budget.close(wait);
-            }
             if status != Some(401) {
                 return outcome;
             }
@@ -157,29 +146,26 @@ impl Question<'_> {
             if !token.older_than(self.started) {
                 return outcome;
             }
-            token = self.token().await?;
+            token = self.token().await.inspect_err(unsent)?;
         }
     }
 
-    /// A token, then a place: a slow sign-in keeps nobody from asking.
-    async fn prepare(&self) -> Result<(Arc<Token>, Place<'_>), QueryFailure> {
-        self.token().await?;
-        let patience = self.query.patience;
-        let entering = self.client.budget.enter(self.query.slow);
-        let place = in_time(Step::Place, patience, Instant::now(), entering)
+    /// A token, then a slot: a slow sign-in keeps nobody from the slots.
+    async fn prepare(
+        &self,
+    ) -> Result<(Arc<Token>, tokio::sync::SemaphorePermit<'_>), QueryFailure> {
+        let token = self.token().await?;
+        let slot = self
+            .in_time(Step::Slot, self.client.slots.acquire())
             .await?
-            .map_err(|closed| QueryFailure::not_asked(closed.wait))?;
-        // The token may have grown old in the queue; as a rule this is the same one.
-        Ok((self.token().await?, place))
+            .map_err(|_| QueryFailure::new(FailureReason::Internal, "the client is closed"))?;
+        Ok((token, slot))
     }
 
     async fn token(&self) -> Result<Arc<Token>, QueryFailure> {
-        let started = Instant::now();
-        let signing_in = self.client.tokens.token();
-        in_time(Step::SignIn, self.query.timeout, started, signing_in)
-            .await
-            .and_then(|token| token.map_err(QueryFailure::signing_in))
-            .inspect_err(|failure| self.report(started, None, Some(failure.reason)))
+        self.in_time(Step::SignIn, self.client.tokens.token())
+            .await?
+            .map_err(QueryFailure::signing_in)
     }
 
     /// Sends the query and reports the request; the status is there if an answer began.
@@ -193,24 +179,19 @@ impl Question<'_> {
         let mut status = None;
         let url = format!(
             "{}/v1/workspaces/{}/query",
-            self.client.address, self.query.workspace.id
+            self.client.address, self.workspace.id
         );
         let span = spans::query(&self.client.host, &url, resends);
         let fetched = self
-            .fetch(&url, token, request_id, started, &mut status)
+            .fetch(&url, token, request_id, &mut status)
             .instrument(span.clone())
             .await;
         let fetched_whole = fetched.is_ok();
-        let outcome = async { self.decode(fetched?, started).await }
+        let outcome = async { self.decode(fetched?).await }
             .await
-            .map(|answer| Answer {
-                slow: started.elapsed() >= SLOW,
-                ..answer
-            })
             .map_err(|failure| {
                 let mut failure = failure.scrubbed(token.expose());
                 failure.request_id = Some(request_id);
-                failure.slow = started.elapsed() >= SLOW;
                 failure
             });
         let failure = outcome.as_ref().err().map(|failure| failure.reason);
@@ -230,12 +211,10 @@ impl Question<'_> {
         url: &str,
         token: &Token,
         request_id: Uuid,
-        started: Instant,
         status: &mut Option<u16>,
     ) -> Result<Fetched, QueryFailure> {
         let client = self.client;
-        let timeout = self.query.timeout;
-        let wait = timeout.as_secs().clamp(1, LONGEST_WAIT);
+        let wait = self.timeout.as_secs().clamp(1, LONGEST_WAIT);
         let request = client
             .http
             .post(url)
@@ -245,10 +224,11 @@ impl Question<'_> {
             .header(CACHE_CONTROL, "no-cache")
             .header("Prefer", format!("wait={wait}"))
             .header("x-ms-client-request-id", request_id.to_string())
-            .body(serde_json::json!({ "query": self.query.kql }).to_string());
+            .body(serde_json::json!({ "query": self.kql }).to_string());
         let lost = |error| QueryFailure::network(&client.host, error);
 
-        let mut response = in_time(Step::Answer, timeout, started, request.send())
+        let mut response = self
+            .in_time(Step::Answer, request.send())
             .await?
             .map_err(lost)?;
         let code = response.status().as_u16();
@@ -261,7 +241,8 @@ impl Question<'_> {
             .map(str::to_owned);
 
         let mut body = Vec::new();
-        while let Some(chunk) = in_time(Step::Body, timeout, started, response.chunk())
+        while let Some(chunk) = self
+            .in_time(Step::Body, response.chunk())
             .await?
             .map_err(lost)?
         {
@@ -276,7 +257,7 @@ impl Question<'_> {
         })
     }
 
-    async fn decode(&self, fetched: Fetched, started: Instant) -> Result<Answer, QueryFailure> {
+    async fn decode(&self, fetched: Fetched) -> Result<Answer, QueryFailure> {
         let received = fetched.received;
         let body_bytes = fetched.body.len() as u64;
         let span = if is_success(fetched.status) {
@@ -298,7 +279,7 @@ impl Question<'_> {
             unreadable_rows,
         } = if body_bytes > DECODE_ELSEWHERE as u64 {
             let decoding = tokio::task::spawn_blocking(judge);
-            in_time(Step::Decode, self.query.timeout, started, decoding)
+            self.in_time(Step::Decode, decoding)
                 .await?
                 .map_err(|_| QueryFailure::new(FailureReason::Internal, "decoding broke off"))??
         } else {
@@ -309,13 +290,24 @@ impl Question<'_> {
             received,
             body_bytes,
             unreadable_rows,
-            slow: false,
         })
+    }
+
+    /// Waits for one step, but not beyond the query's own timeout.
+    async fn in_time<T>(
+        &self,
+        step: Step,
+        work: impl Future<Output = T>,
+    ) -> Result<T, QueryFailure> {
+        let left = self.timeout.saturating_sub(self.started.elapsed());
+        tokio::time::timeout(left, work)
+            .await
+            .map_err(|_| QueryFailure::out_of_time(self.timeout, step))
     }
 
     fn report(&self, started: Instant, status: Option<u16>, failure: Option<FailureReason>) {
         ApiRequest {
-            workspace: &self.query.workspace.name,
+            workspace: &self.workspace.name,
             status,
             duration: started.elapsed(),
             failure,
@@ -334,18 +326,6 @@ struct Fetched {
 
 fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
-}
-
-/// Waits for one step, but not beyond `limit` since `started`.
-async fn in_time<T>(
-    step: Step,
-    limit: Duration,
-    started: Instant,
-    work: impl Future<Output = T>,
-) -> Result<T, QueryFailure> {
-    tokio::time::timeout_at(started + limit, work)
-        .await
-        .map_err(|_| QueryFailure::out_of_time(limit, step))
 }
 
 /// Adds to a body that may have `cap` bytes.

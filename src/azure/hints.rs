@@ -53,7 +53,7 @@ pub(super) const NOT_JSON: &str =
     "something other than the Logs Query API may have answered: check azure.cloud and azure.proxy";
 
 pub(super) const BUSY: &str =
-    "four queries run at a time, of slow ones two: make them fewer, lighter, or less frequent";
+    "four queries run at a time: make them fewer, lighter, or less frequent";
 
 pub(super) const TOO_LARGE: &str = "return fewer rows or columns";
 

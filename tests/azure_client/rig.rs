@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use vminsights_exporter::azure::{Answer, Environment, LogsClient, Query, QueryFailure};
+use vminsights_exporter::azure::{Answer, Environment, LogsClient, QueryFailure};
 use vminsights_exporter::config::{
     AzureSettings, CredentialChoice, Endpoints, SecretSource, Workspace,
 };
@@ -165,15 +165,9 @@ pub fn workspace() -> Workspace {
 }
 
 pub async fn ask(client: &LogsClient, timeout: Duration) -> Result<Answer, QueryFailure> {
-    let workspace = workspace();
-    let query = Query {
-        workspace: &workspace,
-        kql: "Heartbeat | take 1",
-        timeout,
-        patience: timeout,
-        slow: false,
-    };
-    client.query(query).await
+    client
+        .query(&workspace(), "Heartbeat | take 1", timeout)
+        .await
 }
 
 /// A failure in words.
