@@ -239,29 +239,47 @@ fn split(_: &Context, values: &[&Value]) -> Value {
     Value::Dynamic(Arc::new(chosen.into()))
 }
 
+/// Where indexof and its kin look, in characters, and for which occurrence, counted from 1.
+pub(super) struct Lookup {
+    pub start: i64,
+    pub end: i64,
+    pub occurrence: i64,
+}
+
+impl Lookup {
+    /// From the arguments behind text and pattern: a start, negative from the end; a length, negative
+    /// for all that is left; an occurrence.
+    pub fn of(values: &[&Value], characters: usize) -> Self {
+        let number = |at: usize, default: i64| {
+            let given = values.get(at).and_then(|value| as_long(value));
+            given.unwrap_or(default)
+        };
+        let all = characters as i64;
+        let start = match number(2, 0) {
+            from_the_end @ ..0 => from_the_end.saturating_add(all).max(0),
+            // Nothing is beyond the end, and nothing can overflow there.
+            start => start.min(all),
+        };
+        let end = match number(3, -1) {
+            ..0 => all,
+            length => start.saturating_add(length).min(all),
+        };
+        Self {
+            start,
+            end,
+            occurrence: number(4, 1).max(1),
+        }
+    }
+}
+
 fn indexof(_: &Context, values: &[&Value]) -> Value {
     let (text, wanted) = (str_of(values[0]), str_of(values[1]));
-    let number = |at: usize, default: i64| {
-        values
-            .get(at)
-            .and_then(|value| as_long(value))
-            .unwrap_or(default)
-    };
-    let len = text.chars().count() as i64;
-    let start = number(2, 0);
-    let start = if start < 0 {
-        start.saturating_add(len).max(0)
-    } else {
-        start
-    };
-    let length = number(3, -1);
-    let end = if length < 0 {
-        len
-    } else {
-        start.saturating_add(length).min(len)
-    };
-    let occurrence = number(4, 1).max(1);
     let characters: Vec<char> = text.chars().collect();
+    let Lookup {
+        start,
+        end,
+        occurrence,
+    } = Lookup::of(values, characters.len());
     let wanted: Vec<char> = wanted.chars().collect();
     let mut seen = 0;
     let mut at = start;

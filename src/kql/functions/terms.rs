@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Accepts::{Any, AnyText, Integer, Is, Text, TextOrDynamic};
 use super::json::{array, wrap};
+use super::strings::Lookup;
 use super::{Context, Returns, ScalarFunction};
 use crate::kql::order::as_long;
 use crate::kql::text::format_value;
@@ -112,35 +113,24 @@ fn translate(_: &Context, values: &[&Value]) -> Value {
 fn indexof_regex(context: &Context, values: &[&Value]) -> Value {
     let text = text(values[0]);
     let pattern = format_value(values[1]);
-    let number = |at: usize, default: i64| {
-        values
-            .get(at)
-            .and_then(|value| as_long(value))
-            .unwrap_or(default)
-    };
-    let len = text.chars().count() as i64;
-    let start = number(2, 0);
-    let start = if start < 0 {
-        start.saturating_add(len).max(0)
-    } else {
-        start
-    };
-    let length = number(3, -1);
-    let end = if length < 0 {
-        len
-    } else {
-        start.saturating_add(length).min(len)
-    };
-    let occurrence = usize::try_from(number(4, 1)).unwrap_or(1).max(1);
+    let Lookup {
+        start,
+        end,
+        occurrence,
+    } = Lookup::of(values, text.chars().count());
     context.with_regex(&pattern, |regex| {
+        // Matches follow each other, so each character is counted once.
+        let (mut bytes, mut characters) = (0, 0);
+        let mut at = |byte: usize| {
+            characters += text[bytes..byte].chars().count() as i64;
+            bytes = byte;
+            characters
+        };
         let found = regex
             .find_iter(&text)
-            .map(|found| {
-                let at = |byte: usize| text[..byte].chars().count() as i64;
-                (at(found.start()), at(found.end()))
-            })
+            .map(|found| (at(found.start()), at(found.end())))
             .filter(|(from, to)| *from >= start && *to <= end)
-            .nth(occurrence - 1);
+            .nth(usize::try_from(occurrence - 1).unwrap_or(usize::MAX));
         Value::Long(found.map_or(-1, |(from, _)| from))
     })
 }

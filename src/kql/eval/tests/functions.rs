@@ -297,6 +297,7 @@ fn texts() {
         (r#"translate("abc", "x", "abc")"#, "xxx"),
         (r#"indexof_regex("abc1ab2", @"\d")"#, "3"),
         (r#"indexof_regex("abc1ab2", @"\d", 0, -1, 2)"#, "6"),
+        (r#"indexof_regex("é1é2", @"\d", 2)"#, "3"),
         (
             r#"replace_strings("A magic trick can turn a cat into a dog", dynamic(["cat", "dog", "magic"]), dynamic(["dog", "pigeon", "real"]))"#,
             "A real trick can turn a pigeon into a pigeon",
@@ -323,6 +324,9 @@ fn texts() {
         ),
         (r#"split("aaa_bbb_ccc", "_", 1)"#, r#"["bbb"]"#),
         (r#"indexof("abcdefg", "cde", 1, 4)"#, "2"),
+        (r#"indexof("abcabc", "c", -3)"#, "5"),
+        (r#"indexof("abc", "c", 9223372036854775807)"#, "-1"),
+        (r#"indexof("abc", "c", 9223372036854775807, 5)"#, "-1"),
         (
             r#"countof("The cat sat on the mat", @"\b.at\b", "regex")"#,
             "3",
