@@ -1,6 +1,8 @@
 //! Polls against real workspaces on loopback, named for how they behave, and what the first door
 //! shows of them.
 
+#[path = "azure_client/catalogue.rs"]
+mod catalogue;
 #[path = "azure_client/rig.rs"]
 #[expect(
     dead_code,
@@ -15,7 +17,6 @@ mod rig;
 mod server;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -24,33 +25,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use vminsights_exporter::catalogue::Catalogue;
-use vminsights_exporter::config::{Located, Settings};
 use vminsights_exporter::exposition::Media;
 use vminsights_exporter::http::{Endpoint, Limits, Lock, Server as Door, Site};
 use vminsights_exporter::poll::Poller;
 use vminsights_exporter::snapshot::{PollState, PollStatus, SnapshotStore};
 use vminsights_exporter::telemetry::{FailureReason, SelfMetrics};
 
+use catalogue::catalogue;
 use rig::{Rig, workspace};
 use server::{Behaviour, Reply, Seen};
 
 const SOON: Duration = Duration::from_secs(20);
-
-/// A catalogue of one query, asked every second.
-fn catalogue(settings: &str) -> Catalogue {
-    let folder = tempfile::tempdir().unwrap();
-    let yaml = format!(
-        "interval: 1s\n{settings}labels: {{vm: Computer}}\nmetrics:\n  - {{name: x_rows, type: gauge, help: Rows., value: Rows}}\n"
-    );
-    std::fs::write(folder.path().join("rows.yaml"), yaml).unwrap();
-    let kql = "Heartbeat | summarize Rows = count() by Computer";
-    std::fs::write(folder.path().join("rows.kql"), kql).unwrap();
-    let file = Path::new("exporter.yaml");
-    let text = "workspaces: [{id: 5f6d2b1c-0000-4000-8000-000000000001}]\npacks: []";
-    let mut settings = Settings::from_yaml(file, text).unwrap();
-    settings.queries_dir = Some(Located::new(folder.path().into(), None));
-    Catalogue::load(&settings, file).unwrap()
-}
 
 fn answer(vm: &str, rows: u32, rest: &str) -> Reply {
     Reply::json(

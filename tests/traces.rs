@@ -1,5 +1,7 @@
 //! The exporter's own traces, as a collector on loopback receives them, and the log beside them.
 
+#[path = "azure_client/catalogue.rs"]
+mod catalogue;
 #[path = "traces/collector.rs"]
 #[expect(
     dead_code,

@@ -1,6 +1,8 @@
 //! The life of traces in a whole process: with one subscriber for all threads, as the program has it.
 //! Alone in its file, because what a span costs is decided for all subscribers of a process at once.
 
+#[path = "azure_client/catalogue.rs"]
+mod catalogue;
 #[path = "traces/collector.rs"]
 #[expect(dead_code, reason = "shared with traces.rs, which uses the rest")]
 mod collector;

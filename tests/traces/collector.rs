@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::io::Write;
 use std::net::Ipv4Addr;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,14 +21,13 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tonic::codec::CompressionEncoding;
-use vminsights_exporter::catalogue::Catalogue;
-use vminsights_exporter::config::{Located, Settings};
 use vminsights_exporter::exposition::otlp;
 use vminsights_exporter::poll::Poller;
 use vminsights_exporter::snapshot::{PollStatus, SnapshotStore};
 use vminsights_exporter::telemetry::SelfMetrics;
 use vminsights_exporter::telemetry::traces::TraceExport;
 
+use super::catalogue::catalogue;
 use super::rig::{Rig, workspace};
 use super::server::{Behaviour, Reply, Seen};
 
@@ -206,19 +204,6 @@ pub fn export(endpoint: &str, ratio: f64) -> TraceExport {
     }
 }
 
-pub fn catalogue() -> Catalogue {
-    let folder = tempfile::tempdir().unwrap();
-    let yaml = "interval: 1s\nlabels: {vm: Computer}\nmetrics:\n  - {name: x_rows, type: gauge, help: Rows., value: Rows}\n";
-    std::fs::write(folder.path().join("rows.yaml"), yaml).unwrap();
-    let kql = "Heartbeat | summarize Rows = count() by Computer";
-    std::fs::write(folder.path().join("rows.kql"), kql).unwrap();
-    let file = Path::new("exporter.yaml");
-    let text = "workspaces: [{id: 5f6d2b1c-0000-4000-8000-000000000001}]\npacks: []";
-    let mut settings = Settings::from_yaml(file, text).unwrap();
-    settings.queries_dir = Some(Located::new(folder.path().into(), None));
-    Catalogue::load(&settings, file).unwrap()
-}
-
 /// Answers with so many rows.
 pub fn rows(count: usize) -> impl Behaviour {
     let rows: Vec<String> = (0..count).map(|n| format!("[\"vm-{n}\", {n}]")).collect();
@@ -232,7 +217,7 @@ pub fn rows(count: usize) -> impl Behaviour {
 /// Polls until so many runs have ended.
 pub async fn poll(rig: &Rig, runs: u64) {
     let store: Arc<SnapshotStore> = Arc::default();
-    let poller = Poller::start(&catalogue(), &[workspace()], &rig.client(), &store);
+    let poller = Poller::start(&catalogue(""), &[workspace()], &rig.client(), &store);
     let status =
         |store: &SnapshotStore| -> PollStatus { store.current().polls().next().unwrap().1.clone() };
     let ended = |status: &PollStatus| {

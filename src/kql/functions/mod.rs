@@ -8,6 +8,7 @@ mod arrays;
 mod bags;
 mod convert;
 mod encoding;
+mod fits;
 mod formats;
 mod geo;
 mod ipv6;
@@ -369,6 +370,7 @@ pub fn scalar_functions() -> impl Iterator<Item = &'static ScalarFunction> {
         bags::ROWS,
         convert::ROWS,
         encoding::ROWS,
+        fits::ROWS,
         formats::ROWS,
         geo::ROWS,
         ipv6::ROWS,
