@@ -153,6 +153,12 @@ impl Binder<'_> {
             }
         }
         let kind = self.result_type(function, name, &mut bound, span)?;
+        // The default becomes of the column's type, which is the result's.
+        if matches!(function.name, "prev" | "next")
+            && let Some(default) = bound.pop_if(|_| arguments.len() == 3)
+        {
+            bound.push(self.converted(default, kind));
+        }
         let node = match function.kernel {
             Kernel::Rows(_) if function.name == "iff" => ExprNode::Call {
                 function: Function::Case,

@@ -202,6 +202,10 @@ fn sorting_puts_nulls_where_kusto_does() {
             &["1|1|null|2|1", "2|2|1|3|3", "3|3|2|-1|6"],
         ),
         (
+            "datatable(a:long, b:string)[1, 'x', 2, 'y'] | sort by a asc | extend p = prev(b, 1, 0.5), q = next(a, 1, '7'), r = next(a, 1, 'z')",
+            &["1|x|0.5|2|2", "2|y|x|7|null"],
+        ),
+        (
             "range x from 1 to 100000 step 1 | sort by x % 7, x asc | take 2",
             &["6", "13"],
         ),
