@@ -1,62 +1,147 @@
 //! Who makes a page that is not ready: one for all that ask while it is made.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
+use tokio::time::Instant;
 
 use crate::exposition::{Coding, Format, Media, Page};
 use crate::snapshot::Snapshot;
 
+/// How far a page may be behind the newest poll, so that nobody waits while the next one is made.
+const LAG: Duration = Duration::from_millis(250);
+
 /// A page that is being made. `None` if that failed.
-pub type Making = Shared<BoxFuture<'static, Option<Page>>>;
+type Making = BoxFuture<'static, Option<Page>>;
 
 /// Pages under way. However many ask and however often polls publish, each media is made by one thread
-/// at a time, and nobody waits for longer than one page takes: who comes meanwhile gets that page,
-/// though a poll may have published since it was begun.
-#[derive(Default)]
-pub struct Maker([[Slot; Coding::ALL.len()]; Format::ALL.len()]);
+/// at a time. Who asks meanwhile gets the page before it if that one is hardly older, else waits for
+/// the one under way, though a poll may have published since it was begun.
+#[derive(Clone, Default)]
+pub struct Maker(Arc<[[Mutex<Slot>; Coding::ALL.len()]; Format::ALL.len()]>);
 
-/// Weak, so that a page that all have got does not live on here.
-type Slot = Mutex<Option<WeakShared<BoxFuture<'static, Option<Page>>>>>;
+#[derive(Default)]
+struct Slot {
+    /// Weak, so that a page that all have got does not live on here.
+    making: Option<WeakShared<Making>>,
+    /// The last page, until it is too old to be given out, and when it was begun.
+    last: Option<(Instant, Page)>,
+}
 
 impl Maker {
-    /// Begins the snapshot's page off the async threads, unless one of this media is under way.
-    pub fn make(&self, snapshot: Arc<Snapshot>, media: Media) -> Making {
-        let slot = &self.0[media.format as usize][media.coding as usize];
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        let under_way = slot.as_ref().and_then(WeakShared::upgrade);
-        if let Some(making) = under_way.filter(|making| making.peek().is_none()) {
-            return making;
+    /// The snapshot's page, or one that is at most [`LAG`] behind. It is made off the async threads.
+    pub async fn page(&self, snapshot: Arc<Snapshot>, media: Media) -> Option<Page> {
+        if let Some(ready) = snapshot.ready_page(media) {
+            return Some(ready.clone());
         }
-        let made = tokio::task::spawn_blocking(move || snapshot.page(media).clone());
-        let making = made.map(Result::ok).boxed().shared();
-        *slot = making.downgrade();
+        let making = {
+            let mut slot = self.slot(media);
+            let under_way = slot.making.as_ref().and_then(WeakShared::upgrade);
+            let making = under_way
+                .filter(|making| making.peek().is_none())
+                .unwrap_or_else(|| {
+                    let making = self.begin(snapshot, media);
+                    slot.making = making.downgrade();
+                    making
+                });
+            match &slot.last {
+                Some((begun, page)) if begun.elapsed() < LAG => return Some(page.clone()),
+                _ => making,
+            }
+        };
+        making.await
+    }
+
+    fn begin(&self, snapshot: Arc<Snapshot>, media: Media) -> Shared<Making> {
+        let begun = Instant::now();
+        let making = tokio::task::spawn_blocking(move || snapshot.page(media).clone())
+            .map(Result::ok)
+            .boxed()
+            .shared();
+        let maker = self.clone();
+        let made = making.clone();
+        // It goes on when all who asked have gone or were given the page before.
+        tokio::spawn(async move {
+            let Some(page) = made.await else { return };
+            maker.slot(media).last = Some((begun, page));
+            tokio::time::sleep_until(begun + LAG).await;
+            // A page holds what polls have long replaced: it must not outlive its use.
+            maker.slot(media).last.take_if(|(of, _)| *of == begun);
+        });
         making
+    }
+
+    fn slot(&self, media: Media) -> std::sync::MutexGuard<'_, Slot> {
+        self.0[media.format as usize][media.coding as usize]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::SnapshotStore;
 
-    #[tokio::test]
-    async fn who_comes_while_a_page_is_made_gets_that_page() {
-        let maker = Maker::default();
-        let [text, gzip] = Coding::ALL.map(|coding| Media {
+    fn media(coding: Coding) -> Media {
+        Media {
             coding,
             ..Media::default()
-        });
-        let first = maker.make(Arc::default(), text);
-        let second = maker.make(Arc::default(), text);
-        assert!(first.ptr_eq(&second));
-        assert!(!first.ptr_eq(&maker.make(Arc::default(), gzip)));
-        let page = first.await.unwrap();
-        assert!(Arc::ptr_eq(
-            page.pieces(),
-            second.clone().await.unwrap().pieces()
-        ));
-        let later = maker.make(Arc::default(), text);
-        assert!(!later.ptr_eq(&second), "that one was ready before");
+        }
+    }
+
+    /// A snapshot that nobody has asked for a page yet.
+    fn fresh() -> Arc<Snapshot> {
+        SnapshotStore::default().current()
+    }
+
+    fn same(one: &Page, other: &Page) -> bool {
+        Arc::ptr_eq(one.pieces(), other.pieces())
+    }
+
+    #[tokio::test]
+    async fn who_asks_while_a_page_is_made_gets_that_page() {
+        let maker = Maker::default();
+        let text = media(Coding::Identity);
+        let (first, second, gzip) = tokio::join!(
+            maker.page(fresh(), text),
+            maker.page(fresh(), text),
+            maker.page(fresh(), media(Coding::Gzip)),
+        );
+        assert!(same(first.as_ref().unwrap(), second.as_ref().unwrap()));
+        assert!(!same(&first.unwrap(), &gzip.unwrap()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_page_before_is_given_out_while_it_is_young_and_the_next_is_made() {
+        let maker = Maker::default();
+        let text = media(Coding::Identity);
+        let first = maker.page(fresh(), text).await.unwrap();
+        tokio::task::yield_now().await;
+        let newer = fresh();
+        let second = maker.page(newer.clone(), text).await.unwrap();
+        assert!(same(&first, &second), "it is young");
+        // Somebody asked for the newer one, so it is made although nobody waits.
+        while newer.ready_page(text).is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert!(!same(&first, newer.ready_page(text).unwrap()));
+
+        tokio::time::sleep(LAG).await;
+        let last = fresh();
+        let third = maker.page(last.clone(), text).await.unwrap();
+        assert!(same(&third, last.ready_page(text).unwrap()), "both are old");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_page_outlives_its_use() {
+        let maker = Maker::default();
+        let text = media(Coding::Identity);
+        let page = maker.page(fresh(), text).await.unwrap();
+        tokio::time::sleep(LAG + LAG).await;
+        assert!(maker.slot(text).last.is_none());
+        assert_eq!(Arc::strong_count(page.pieces()), 1);
     }
 }

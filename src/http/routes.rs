@@ -32,7 +32,7 @@ pub struct Site {
 impl Site {
     /// The routes. Methods other than GET and HEAD get 405, other paths 404.
     pub fn router(self) -> Router {
-        let maker = Arc::new(Maker::default());
+        let maker = Maker::default();
         let page = move |State(site): State<Self>, headers: HeaderMap| page(site, headers, maker);
         let shared = Arc::new(Shared::default());
         let status_page = move |State(site): State<Self>| status_page(site, shared);
@@ -48,7 +48,7 @@ impl Site {
 }
 
 /// The page in the format and coding that the client likes best.
-async fn page(site: Site, headers: HeaderMap, maker: Arc<Maker>) -> Response {
+async fn page(site: Site, headers: HeaderMap, maker: Maker) -> Response {
     let asked = |name| -> Option<String> {
         let values = headers.get_all(&name).iter();
         let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
@@ -59,12 +59,7 @@ async fn page(site: Site, headers: HeaderMap, maker: Arc<Maker>) -> Response {
         format: offer.format,
         coding: negotiate::coding(asked(header::ACCEPT_ENCODING).as_deref()),
     };
-    let snapshot = site.store.current();
-    let page = match snapshot.ready_page(media) {
-        Some(page) => Some(page.clone()),
-        None => maker.make(snapshot, media).await,
-    };
-    let Some(page) = page else {
+    let Some(page) = maker.page(site.store.current(), media).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     site.metrics
