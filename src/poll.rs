@@ -5,6 +5,7 @@
 //! good values stay up until they are stale. The next run never waits for the one before: it is left
 //! out and counted as an overlap.
 
+mod poller;
 mod schedule;
 
 use std::panic::AssertUnwindSafe;
@@ -13,80 +14,28 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument, Span};
 
 use crate::azure::{LogsClient, QueryFailure};
-use crate::catalogue::{Catalogue, QueryDefinition};
+use crate::catalogue::QueryDefinition;
 use crate::config::Workspace;
-use crate::series::{Projection, RowIssue, SeriesList, ShapeError, project};
+use crate::series::{
+    Family, FamilyHeader, MetricMapping, Projection, RowIssue, SeriesList, ShapeError, project,
+};
 use crate::snapshot::{Block, Contribution, Failure, PollKey, PollStatus, SnapshotStore, Success};
 use crate::table::ResultTable;
 use crate::telemetry::events::{PollFailed, PollRecovered, RowsLeftOut, ValuesDropped};
 use crate::telemetry::{FailureReason, error_chain, spans};
+pub use poller::{Changes, Poller};
 use schedule::Schedule;
 
 /// From so many rows on, a table is read on a thread where it holds up no other poll.
 const MANY_ROWS: usize = 2_000;
 /// However long the service asks us to wait, we look again after this.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-
-/// The running polls. Dropping it ends them.
-pub struct Poller {
-    tasks: JoinSet<()>,
-}
-
-impl Poller {
-    /// Starts a poll for each of the catalogue's queries and each workspace. Their runs are spread;
-    /// each is on the page as pending from now on.
-    pub fn start(
-        catalogue: &Catalogue,
-        workspaces: &[Workspace],
-        client: &LogsClient,
-        store: &Arc<SnapshotStore>,
-    ) -> Self {
-        let start = Instant::now();
-        let total = catalogue.queries.len() * workspaces.len();
-        let mut tasks = JoinSet::new();
-        let pairs = workspaces.iter().flat_map(|workspace| {
-            catalogue
-                .queries
-                .iter()
-                .map(move |query| (query, workspace))
-        });
-        for (index, (query, workspace)) in pairs.enumerate() {
-            let place = index as f64 / total as f64;
-            let schedule = Schedule::new(start, query.interval, place);
-            let poll = Poll {
-                key: PollKey {
-                    query: query.name.as_str().into(),
-                    workspace: workspace.name.clone(),
-                },
-                status: PollStatus::new(
-                    Timestamp::now(),
-                    query.interval,
-                    timestamp(schedule.next()),
-                ),
-                query: query.clone(),
-                workspace: workspace.clone(),
-                client: client.clone(),
-                store: store.clone(),
-                schedule,
-                blocks: Vec::new(),
-                stale_at: None,
-            };
-            poll.publish();
-            tasks.spawn(poll.keep_running());
-        }
-        Self { tasks }
-    }
-
-    /// Ends all polls; what they asked is given up.
-    pub async fn stop(mut self) {
-        self.tasks.shutdown().await;
-    }
-}
 
 /// One query asked of one workspace, again and again.
 struct Poll {
@@ -108,11 +57,8 @@ struct Run {
     started: Instant,
     /// The root of the run's trace; it ends when what the run brought is published.
     span: Span,
-    task: AbortOnDrop,
+    task: AbortOnDrop<Result<Polled, Unpolled>>,
 }
-
-/// What a run will bring.
-type Running = JoinHandle<Result<Polled, Unpolled>>;
 
 /// A whole answer, read.
 struct Polled {
@@ -135,11 +81,79 @@ enum Unpolled {
 }
 
 impl Poll {
-    /// Runs for ever. A panic is a mistake of ours: it costs this poll its values, which nobody would
-    /// refresh or drop otherwise, and no other poll anything.
-    async fn keep_running(mut self) {
+    /// One that has not run.
+    fn new(
+        query: Arc<QueryDefinition>,
+        workspace: Workspace,
+        client: LogsClient,
+        store: Arc<SnapshotStore>,
+        schedule: Schedule,
+    ) -> Self {
+        let next_run = timestamp(schedule.next());
+        Self {
+            key: PollKey {
+                query: query.name.as_str().into(),
+                workspace: workspace.name.clone(),
+            },
+            status: PollStatus::new(Timestamp::now(), query.interval, next_run),
+            query,
+            workspace,
+            client,
+            store,
+            schedule,
+            blocks: Vec::new(),
+            stale_at: None,
+        }
+    }
+
+    /// Goes on from where the poll before, of an older definition or client, was stopped: with its
+    /// counts, and until the first answer with those of its values that mean the same today.
+    fn take_over(&mut self, before: Self) {
+        if before.workspace.id != self.workspace.id {
+            return;
+        }
+        let mapping = &self.query.mapping;
+        if !before.blocks.is_empty() {
+            let labels = || mapping.labels.iter().map(|mapped| &mapped.label);
+            let kept = mapping.metrics.iter().map(|metric| {
+                let mut blocks = before.blocks.iter();
+                let same = blocks.find(|block| {
+                    let header = block.header();
+                    (&header.name, header.kind, &*header.help)
+                        == (&metric.name, metric.kind, metric.help.as_str())
+                        && block.series().names().iter().skip(1).eq(labels())
+                });
+                same.cloned().unwrap_or_else(|| no_series(metric))
+            });
+            self.blocks = kept.collect();
+        }
+        self.status = PollStatus {
+            interval: self.status.interval,
+            next_run: self.status.next_run,
+            series: self.series(),
+            ..before.status
+        };
+        let (was, is) = (before.query.stale_after, self.query.stale_after);
+        self.stale_at = before
+            .stale_at
+            .map(|at| at.checked_sub(was).unwrap_or(at) + is);
+    }
+
+    /// How many series are published.
+    fn series(&self) -> u64 {
+        let blocks = self.blocks.iter();
+        blocks.map(|block| block.series().len() as u64).sum()
+    }
+
+    /// Runs until it is told to stop. A panic is a mistake of ours: it costs this poll its values,
+    /// which nobody would refresh or drop otherwise, and no other poll anything.
+    async fn keep_running(mut self, mut stopped: oneshot::Receiver<()>) -> Self {
         loop {
-            let ended = AssertUnwindSafe(self.run()).catch_unwind().await;
+            let ended = tokio::select! {
+                biased;
+                _ = &mut stopped => return self,
+                ended = AssertUnwindSafe(self.run()).catch_unwind() => ended,
+            };
             if ended.is_err() {
                 self.fail(&Unpolled::Panic, Duration::ZERO);
                 self.expire();
@@ -369,10 +383,21 @@ fn read(
     project(&query.mapping, table, workspace, &previous)
 }
 
-/// Ends the run when the poll ends before it.
-struct AbortOnDrop(Running);
+/// What stands in the blocks, in its metric's place, where nothing is known.
+fn no_series(metric: &MetricMapping) -> Arc<Block> {
+    let header = FamilyHeader {
+        name: metric.name.clone(),
+        kind: metric.kind,
+        help: metric.help.as_str().into(),
+    };
+    let series = SeriesList::new(Arc::new([]));
+    Arc::new(Block::new(Family { header, series }, Timestamp::now()))
+}
 
-impl Drop for AbortOnDrop {
+/// Ends the task when nobody waits for it any more.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }

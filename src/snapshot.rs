@@ -129,18 +129,7 @@ impl Snapshot {
 
     /// This snapshot with everything of `key` replaced.
     fn with(&self, key: &PollKey, contribution: Contribution) -> Self {
-        let mut families = self.families.clone();
-        for (name, blocks) in &self.families {
-            let mut rest = blocks.clone();
-            if !rest.remove_mut(key) {
-                continue;
-            }
-            if rest.is_empty() {
-                families.remove_mut(name);
-            } else {
-                families.insert_mut(name.clone(), rest);
-            }
-        }
+        let mut families = self.families_without(key);
         let own = contribution.status.families(key);
         let own = own
             .into_iter()
@@ -157,6 +146,31 @@ impl Snapshot {
                 .insert(key.clone(), Arc::new(contribution.status)),
             pages: Default::default(),
         }
+    }
+
+    /// This snapshot without anything of `key`.
+    fn without(&self, key: &PollKey) -> Self {
+        Self {
+            families: self.families_without(key),
+            polls: self.polls.remove(key),
+            pages: Default::default(),
+        }
+    }
+
+    fn families_without(&self, key: &PollKey) -> Shared<MetricName, Shared<PollKey, Arc<Block>>> {
+        let mut families = self.families.clone();
+        for (name, blocks) in &self.families {
+            let mut rest = blocks.clone();
+            if !rest.remove_mut(key) {
+                continue;
+            }
+            if rest.is_empty() {
+                families.remove_mut(name);
+            } else {
+                families.insert_mut(name.clone(), rest);
+            }
+        }
+        families
     }
 }
 
@@ -180,6 +194,13 @@ impl SnapshotStore {
         let before = self.current.load_full();
         let contribution = make(&before);
         self.current.store(Arc::new(before.with(key, contribution)));
+    }
+
+    /// Takes everything of `key` out.
+    pub fn remove(&self, key: &PollKey) {
+        let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.current.load_full();
+        self.current.store(Arc::new(before.without(key)));
     }
 }
 

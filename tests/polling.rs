@@ -298,6 +298,7 @@ async fn door(
         metrics: metrics.clone(),
         telemetry_path: "/metrics".into(),
         about: Arc::default(),
+        lifecycle: None,
     };
     let (stop, stopped) = oneshot::channel();
     let lock = Arc::new(Lock::open(metrics.clone()));
@@ -362,7 +363,9 @@ async fn what_the_door_does_not_have_it_refuses() {
         ("DELETE / HTTP/1.1", "405 Method Not Allowed"),
         ("GET /metrics/ HTTP/1.1", "404 Not Found"),
         ("GET /../etc/passwd HTTP/1.1", "404 Not Found"),
-        ("GET /-/reload HTTP/1.1", "404 Not Found"),
+        ("GET /-/reload HTTP/1.1", "405 Method Not Allowed"),
+        ("POST /-/reload HTTP/1.1", "403 Forbidden"),
+        ("PUT /-/reload HTTP/1.1", "403 Forbidden"),
         ("NONSENSE", "400 Bad Request"),
     ] {
         let answer = send(address, request).await;
@@ -386,7 +389,7 @@ async fn what_the_door_does_not_have_it_refuses() {
         "{page}"
     );
     assert!(
-        page.contains("http_requests_total{code=\"404\",handler=\"other\"} 3\n"),
+        page.contains("http_requests_total{code=\"404\",handler=\"other\"} 2\n"),
         "{page}"
     );
     assert!(

@@ -91,6 +91,11 @@ impl LogsClient {
         })))
     }
 
+    /// Whether both are clones of one client.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Runs one query. `timeout` covers it all: sign-in, waiting for a slot, request and body.
     ///
     /// # Errors

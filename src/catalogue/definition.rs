@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::series::Mapping;
 
 /// A query and what its answer means; every value has passed its rule.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryDefinition {
     pub name: QueryName,
     /// Its `.yaml` file; for a pack's query, the path within the packs.

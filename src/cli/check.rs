@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::Failure;
 use super::exporter::Checked;
+use super::shard::Shard;
 use crate::telemetry::SelfMetrics;
 
 #[derive(Args)]
@@ -26,7 +27,7 @@ pub fn check(config_file: &Path) -> Result<(), Failure> {
         settings,
         catalogue,
         ..
-    } = Checked::load(config_file, &metrics)?;
+    } = Checked::load(config_file, Shard::default(), &metrics, &metrics)?;
     let families: std::collections::BTreeSet<_> = catalogue
         .queries
         .iter()

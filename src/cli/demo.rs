@@ -12,6 +12,7 @@ use clap::Args;
 
 use super::Failure;
 use super::exporter::{Exporter, WebArguments};
+use super::shard::Shard;
 use super::shutdown::Shutdown;
 use crate::simulator::{Access, Pace, Scenario, Simulator, SimulatorOptions};
 use crate::telemetry::Traces;
@@ -52,9 +53,9 @@ pub async fn run(arguments: DemoArguments, traces: Traces) -> Result<(), Failure
         .tempdir()
         .map_err(Failure::failed)?;
     let config = write_configuration(folder.path(), simulator.access()).map_err(Failure::failed)?;
-    let exporter = Exporter::prepare(&config, &arguments.web, traces).await?;
+    let exporter = Exporter::prepare(&config, &arguments.web, Shard::default(), traces).await?;
     introduce(&arguments, simulator.access(), &exporter, &config);
-    exporter.run(shutdown.requested()).await;
+    exporter.run(shutdown.requested(), None).await;
     simulator.stop().await;
     Ok(())
 }

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use tokio::signal::unix::Signal;
+use tokio::sync::oneshot;
 
-use super::about::about;
+use super::live::Live;
+use super::shard::Shard;
 use super::{Failure, configuration};
 use crate::azure::LogsClient;
 use crate::catalogue::Catalogue;
 use crate::config::Settings;
 use crate::exposition::otlp;
-use crate::http::{Address, Endpoint, Limits, Lock, Server, Site};
-use crate::poll::Poller;
+use crate::http::{Address, Endpoint, Limits, Lock, Reload, Server, Site};
 use crate::push::{self, Pusher};
 use crate::snapshot::SnapshotStore;
 use crate::telemetry::traces::{TraceExport, TraceGuard};
@@ -34,6 +36,9 @@ pub struct WebArguments {
     /// The path of the metrics.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
     telemetry_path: String,
+    /// Read the configuration again at POST /-/reload, for whoever may read the metrics.
+    #[arg(long = "web.enable-lifecycle")]
+    enable_lifecycle: bool,
 }
 
 impl WebArguments {
@@ -61,6 +66,9 @@ fn telemetry_path(path: &str) -> Result<String, String> {
 
 /// A configuration that has been found good and a bound port: nothing runs yet.
 pub struct Exporter {
+    config_file: PathBuf,
+    shard: Shard,
+    enable_lifecycle: bool,
     settings: Settings,
     catalogue: Catalogue,
     client: LogsClient,
@@ -77,15 +85,20 @@ impl Exporter {
     pub async fn prepare(
         config_file: &Path,
         web: &WebArguments,
+        shard: Shard,
         traces: Traces,
     ) -> Result<Self, Failure> {
         let metrics = SelfMetrics::new().map_err(Failure::failed)?;
-        let checked = Checked::load(config_file, &metrics)?;
+        metrics.set_shard(shard.index(), shard.count());
+        let checked = Checked::load(config_file, shard, &metrics, &metrics)?;
         let lock = Arc::new(web.lock(&metrics).await?);
         let server = Server::bind(&web.listen_addresses, Limits::default())
             .await
             .map_err(Failure::failed)?;
         let mut exporter = Self {
+            config_file: config_file.into(),
+            shard,
+            enable_lifecycle: web.enable_lifecycle,
             settings: checked.settings,
             catalogue: checked.catalogue,
             client: checked.client,
@@ -120,8 +133,8 @@ impl Exporter {
         otlp::attributes(&push::instance(&self.url()), overrides.unwrap_or_default())
     }
 
-    /// Polls and serves until `shutdown` ends.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    /// Polls and serves until `shutdown` ends; reads the configuration again at each `hangup`.
+    pub async fn run(self, shutdown: impl Future<Output = ()>, hangup: Option<Signal>) {
         let store = Arc::new(SnapshotStore::default());
         let workspaces = &self.settings.workspaces;
         tracing::info!(
@@ -131,8 +144,19 @@ impl Exporter {
             metrics = self.url(),
             "serving"
         );
-        let poller = Poller::start(&self.catalogue, workspaces, &self.client, &store);
         let instance = push::instance(&self.url());
+        let live = Live::start(
+            (self.config_file, self.shard),
+            self.settings,
+            &self.catalogue,
+            self.client,
+            self.metrics.clone(),
+            &store,
+        );
+        let about = live.about();
+        let (reload, asked) = Reload::channel();
+        let (stop, stopped) = oneshot::channel();
+        let live = tokio::spawn(live.run(hangup, asked, stopped));
         let push = self
             .pusher
             .map(|pusher| pusher.start(store.clone(), &instance));
@@ -140,12 +164,15 @@ impl Exporter {
             store,
             metrics: self.metrics.clone(),
             telemetry_path: self.telemetry_path,
-            about: about(&self.settings, &self.catalogue).into(),
+            about,
+            lifecycle: self.enable_lifecycle.then_some(reload),
         };
         self.server
             .serve(site.router(), self.lock, self.metrics, shutdown)
             .await;
-        poller.stop().await;
+        // Without a receiver it has ended already.
+        let _ = stop.send(());
+        let _ = live.await;
         if let Some(push) = push {
             push.stop().await;
         }
@@ -160,22 +187,29 @@ impl Exporter {
 pub struct Checked {
     pub settings: Settings,
     pub catalogue: Catalogue,
-    client: LogsClient,
+    pub client: LogsClient,
     pusher: Option<Pusher>,
     traces: Option<TraceExport>,
 }
 
 impl Checked {
-    /// Reads the configuration and all that it names. Warnings are logged.
-    pub fn load(config_file: &Path, metrics: &SelfMetrics) -> Result<Self, Failure> {
-        let (settings, catalogue) = configuration::load(config_file)?;
+    /// Reads the configuration and all that it names, and keeps the workspaces of the shard. Warnings
+    /// are logged. The push's counters go to `push_metrics`, all others to `metrics`.
+    pub fn load(
+        config_file: &Path,
+        shard: Shard,
+        metrics: &SelfMetrics,
+        push_metrics: &SelfMetrics,
+    ) -> Result<Self, Failure> {
+        let (mut settings, catalogue) = configuration::load(config_file)?;
+        settings.workspaces.retain(|one| shard.has(one.id));
         for warning in &catalogue.warnings {
             tracing::warn!("{warning}");
         }
         let client =
             LogsClient::new(&settings.azure, metrics.clone()).map_err(Failure::configuration)?;
         let otlp = settings.otlp.as_ref();
-        let pusher = otlp.map(|otlp| Pusher::new(otlp, metrics)).transpose();
+        let pusher = otlp.map(|otlp| Pusher::new(otlp, push_metrics)).transpose();
         let pusher = pusher.map_err(Failure::configuration)?.flatten();
         let traces = otlp.and_then(|otlp| otlp.traces.as_ref());
         let traces = traces.map(super::traces::export).transpose();

@@ -11,7 +11,7 @@ use reqwest::header::HeaderName;
 use super::Secret;
 
 /// What is sent over OTLP. Without an endpoint there is none of this.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OtlpSettings {
     pub metrics: Option<OtlpMetrics>,
     pub traces: Option<OtlpTraces>,
@@ -20,7 +20,7 @@ pub struct OtlpSettings {
 }
 
 /// The push of what the scrape page has.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OtlpMetrics {
     pub connection: OtlpConnection,
     /// 1 s or more.
@@ -28,7 +28,7 @@ pub struct OtlpMetrics {
 }
 
 /// The exporter's own traces.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OtlpTraces {
     pub connection: OtlpConnection,
     /// The share of traces that are kept: above 0, at most 1.
@@ -36,7 +36,7 @@ pub struct OtlpTraces {
 }
 
 /// How one signal reaches its receiver.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OtlpConnection {
     /// `http` or `https`, without user, query or fragment. For HTTP the signal's whole address, for
     /// gRPC without a path.

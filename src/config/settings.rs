@@ -42,7 +42,7 @@ impl<T> Located<T> {
 }
 
 /// Which Azure is asked, and as whom.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AzureSettings {
     pub endpoints: Endpoints,
     pub credential: CredentialChoice,

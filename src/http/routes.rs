@@ -1,18 +1,21 @@
 //! What is answered to which request.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use jiff::Timestamp;
 
 use super::body::Pieces;
 use super::maker::Maker;
+use super::reload::Reload;
 use super::status::{self, About, SECURITY_POLICY, Shared};
 use crate::exposition::{Coding, Media, families_of, negotiate};
 use crate::snapshot::SnapshotStore;
@@ -26,14 +29,18 @@ pub struct Site {
     /// Where the metrics are, such as `/metrics`.
     pub telemetry_path: Arc<str>,
     /// What the status page says beside the snapshot.
-    pub about: Arc<About>,
+    pub about: Arc<ArcSwap<About>>,
+    /// `None`: nobody may reload over HTTP.
+    pub lifecycle: Option<Reload>,
 }
 
 impl Site {
-    /// The routes. Methods other than GET and HEAD get 405, other paths 404.
+    /// The routes. Methods other than GET and HEAD get 405 (but `/-/reload`), other paths 404.
     pub fn router(self) -> Router {
         let maker = Maker::default();
         let page = move |State(site): State<Self>, headers: HeaderMap| page(site, headers, maker);
+        let was_ready = Arc::new(AtomicBool::new(false));
+        let ready = move |State(site): State<Self>| ready(site, was_ready);
         let shared = Arc::new(Shared::default());
         let status_page = move |State(site): State<Self>| status_page(site, shared);
         Router::new()
@@ -41,6 +48,7 @@ impl Site {
             .route("/", get(status_page))
             .route("/-/healthy", get(healthy))
             .route("/-/ready", get(ready))
+            .route("/-/reload", post(reload).put(reload))
             .fallback(not_found)
             .layer(middleware::from_fn_with_state(self.clone(), count))
             .with_state(self)
@@ -85,7 +93,7 @@ async fn status_page(site: Site, shared: Arc<Shared>) -> Response {
     let rendered = shared.html(move || {
         let page = status::Page {
             snapshot: &site.store.current(),
-            about: &site.about,
+            about: &site.about.load(),
             telemetry_path: &site.telemetry_path,
             began: site.metrics.began(),
             now: Timestamp::now(),
@@ -102,18 +110,32 @@ async fn healthy() -> &'static str {
     "Healthy.\n"
 }
 
-async fn ready(State(site): State<Site>) -> (StatusCode, String) {
+/// Queries that a reload adds do not take back that the exporter is ready: who scrapes it through a
+/// Service would lose all series for the sake of the new ones.
+async fn ready(site: Site, was_ready: Arc<AtomicBool>) -> (StatusCode, String) {
     let snapshot = site.store.current();
     let (tried, all) = snapshot.polls().fold((0, 0), |(tried, all), (_, status)| {
         (tried + usize::from(status.was_tried()), all + 1)
     });
-    if tried == all {
+    if tried == all || was_ready.load(Ordering::Relaxed) {
+        was_ready.store(true, Ordering::Relaxed);
         (StatusCode::OK, "Ready.\n".into())
     } else {
         (
             StatusCode::SERVICE_UNAVAILABLE,
             format!("Not ready: {tried} of {all} queries have been tried.\n"),
         )
+    }
+}
+
+async fn reload(State(site): State<Site>) -> (StatusCode, String) {
+    match site.lifecycle {
+        Some(reload) => reload.answer().await,
+        None => (
+            StatusCode::FORBIDDEN,
+            "Reloading over HTTP is off; --web.enable-lifecycle turns it on, and SIGHUP always works.\n"
+                .into(),
+        ),
     }
 }
 
@@ -130,6 +152,7 @@ async fn count(State(site): State<Site>, request: Request, next: Next) -> Respon
         Some("/") => "landing",
         Some("/-/healthy") => "healthy",
         Some("/-/ready") => "ready",
+        Some("/-/reload") => "reload",
         Some(_) => "metrics",
         None => "other",
     };

@@ -1,6 +1,7 @@
 //! The state machine, driven by hand: no network and no waiting.
 
 use super::*;
+use crate::catalogue::Catalogue;
 use crate::config::Settings;
 use crate::exposition::Media;
 use crate::series::{Family, FamilyHeader, MetricType, RowIssues};
@@ -19,24 +20,15 @@ fn poll(query: &str, store: &Arc<SnapshotStore>) -> Poll {
     let definition = catalogue.queries[0].clone();
     let client = LogsClient::new(&settings.azure, SelfMetrics::new().unwrap()).unwrap();
     let schedule = Schedule::new(Instant::now(), definition.interval, 0.0);
-    Poll {
-        key: PollKey {
-            query: query.into(),
-            workspace: "prod".into(),
-        },
-        status: PollStatus::new(
-            Timestamp::now(),
-            definition.interval,
-            timestamp(schedule.next()),
-        ),
-        query: definition,
-        workspace: settings.workspaces[0].clone(),
+    let mut poll = Poll::new(
+        definition,
+        settings.workspaces[0].clone(),
         client,
-        store: store.clone(),
+        store.clone(),
         schedule,
-        blocks: Vec::new(),
-        stale_at: None,
-    }
+    );
+    poll.key.query = query.into();
+    poll
 }
 
 fn polled(tables: &[&str]) -> Polled {

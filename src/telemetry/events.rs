@@ -91,6 +91,41 @@ impl WebConfigRefused<'_> {
     }
 }
 
+/// The configuration was read again and is in use.
+pub struct ConfigReloaded<'a> {
+    pub file: &'a Path,
+    /// What became of the polls.
+    pub changes: &'a dyn std::fmt::Display,
+    /// What changed in the file but takes effect only with a restart.
+    pub note: Option<&'a str>,
+}
+
+impl ConfigReloaded<'_> {
+    pub fn emit(&self, metrics: &SelfMetrics) {
+        metrics.count_config_reload(true);
+        tracing::info!(file = %self.file.display(), polls = %self.changes, "configuration reloaded");
+        if let Some(note) = self.note {
+            tracing::warn!("{note}");
+        }
+    }
+}
+
+/// It was to be read again and is not good; the one before stays in use.
+pub struct ConfigRefused<'a> {
+    /// As `check` prints them.
+    pub problems: &'a dyn std::fmt::Display,
+}
+
+impl ConfigRefused<'_> {
+    pub fn emit(&self, metrics: &SelfMetrics) {
+        metrics.count_config_reload(false);
+        tracing::error!(
+            problems = %self.problems,
+            "the configuration is not good; the last good one stays in use"
+        );
+    }
+}
+
 /// A collector did not take some of our spans.
 pub struct SpansLost<'a> {
     pub spans: u64,

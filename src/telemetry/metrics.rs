@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::FailureReason;
 use super::events::CutReason;
@@ -18,6 +18,10 @@ pub struct SelfMetrics {
     http_connections_cut: IntCounterVec,
     web_config_reloads: IntCounterVec,
     web_config_good: IntGauge,
+    config_reloads: IntCounterVec,
+    config_good: IntGauge,
+    config_at: Gauge,
+    shard: GaugeVec,
     spans_lost: IntCounter,
     scrapes: IntCounterVec,
 }
@@ -68,6 +72,28 @@ impl SelfMetrics {
                 "vminsights_exporter_web_config_last_reload_successful",
                 "1 while the newest web configuration is in use, 0 while an older one is because the newest is broken.",
             )?,
+            config_reloads: IntCounterVec::new(
+                Opts::new(
+                    "vminsights_exporter_config_reloads_total",
+                    "Reloads of the configuration that were asked for, by outcome: success or failure.",
+                ),
+                &["outcome"],
+            )?,
+            config_good: IntGauge::new(
+                "vminsights_exporter_config_last_reload_successful",
+                "1 if the configuration was good when it was last read, 0 if an older one is in use because it was not.",
+            )?,
+            config_at: Gauge::new(
+                "vminsights_exporter_config_last_reload_success_timestamp_seconds",
+                "When the configuration in use was read.",
+            )?,
+            shard: GaugeVec::new(
+                Opts::new(
+                    "vminsights_exporter_shard_info",
+                    "Always 1; which shard of the workspaces this exporter asks, from 0, and how many shards there are.",
+                ),
+                &["shard", "shards"],
+            )?,
             spans_lost: IntCounter::new(
                 "vminsights_exporter_spans_lost_total",
                 "Spans of the exporter's own traces that a collector did not take.",
@@ -104,13 +130,21 @@ impl SelfMetrics {
         }
         for outcome in [SUCCESS, FAILURE] {
             metrics.web_config_reloads.with_label_values(&[outcome]);
+            metrics.config_reloads.with_label_values(&[outcome]);
         }
         metrics.web_config_good.set(1);
+        metrics.config_good.set(1);
+        metrics.config_at.set(seconds(metrics.began));
+        metrics.set_shard(0, 1);
         metrics.register(&metrics.api_requests)?;
         metrics.register(&metrics.http_requests)?;
         metrics.register(&metrics.http_connections_cut)?;
         metrics.register(&metrics.web_config_reloads)?;
         metrics.register(&metrics.web_config_good)?;
+        metrics.register(&metrics.config_reloads)?;
+        metrics.register(&metrics.config_good)?;
+        metrics.register(&metrics.config_at)?;
+        metrics.register(&metrics.shard)?;
         metrics.register(&metrics.spans_lost)?;
         metrics.register(&metrics.scrapes)?;
         metrics.register(&build_info)?;
@@ -166,9 +200,29 @@ impl SelfMetrics {
         self.web_config_good.set(good.into());
     }
 
+    pub(super) fn count_config_reload(&self, good: bool) {
+        let outcome = if good { SUCCESS } else { FAILURE };
+        self.config_reloads.with_label_values(&[outcome]).inc();
+        self.config_good.set(good.into());
+        if good {
+            self.config_at.set(seconds(Timestamp::now()));
+        }
+    }
+
+    /// Says which shard of the workspaces this exporter asks.
+    pub fn set_shard(&self, index: u64, count: u64) {
+        self.shard.reset();
+        let labels = [index.to_string(), count.to_string()];
+        self.shard.with_label_values(&labels).set(1.0);
+    }
+
     pub(super) fn count_lost_spans(&self, spans: u64) {
         self.spans_lost.inc_by(spans);
     }
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.as_millisecond() as f64 / 1e3
 }
 
 #[cfg(test)]

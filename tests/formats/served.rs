@@ -18,6 +18,7 @@ async fn served() -> (String, oneshot::Sender<()>) {
         metrics: metrics.clone(),
         telemetry_path: "/metrics".into(),
         about: Arc::default(),
+        lifecycle: None,
     };
     let anywhere = ["127.0.0.1:0".parse().unwrap()];
     let server = Server::bind(&anywhere, Limits::default()).await.unwrap();

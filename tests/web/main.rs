@@ -69,6 +69,7 @@ fn router(metrics: &SelfMetrics, pages: Arc<()>) -> Router {
         metrics: metrics.clone(),
         telemetry_path: "/metrics".into(),
         about: Arc::default(),
+        lifecycle: None,
     };
     site.router()
         .route("/big", get(big))
