@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
+use super::budget::{Budget, NoPlace, Place};
 use super::chain::SignIn;
 use super::credential::host_of;
 use super::environment::Environment;
@@ -25,9 +26,16 @@ use crate::table::ResultTable;
 use crate::telemetry::events::ApiRequest;
 use crate::telemetry::{FailureReason, SelfMetrics, spans};
 
-/// Azure runs five queries at a time for one identity and queues the others; one is left for the
-/// people who use that identity too.
-const CONCURRENT_REQUESTS: usize = 4;
+/// After 429 without a Retry-After: the service counts requests over this time.
+const UNNAMED_WAIT: Duration = Duration::from_secs(30);
+/// A query that keeps the service busy for so long is a slow one, and so is one that timed out.
+const SLOW: Duration = Duration::from_secs(5);
+/// Between the attempts of one query: about 1, 2 and 4 seconds, spread so that queries which failed
+/// together do not come back together.
+const BACK_OFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_secs(1))
+    .with_max_times(3)
+    .with_jitter();
 /// Azure itself stops at about 100 MiB of raw data.
 const BODY_CAP: usize = 256 * 1024 * 1024;
 /// What takes longer to decode than a task may keep its thread.
@@ -36,7 +44,7 @@ const DECODE_ELSEWHERE: usize = 256 * 1024;
 const LONGEST_WAIT: u64 = 600;
 
 /// Asks workspaces through the Logs Query API. Cheap to clone; clones share connections, token and
-/// slots.
+/// budget.
 #[derive(Clone)]
 pub struct LogsClient(Arc<Inner>);
 
@@ -46,8 +54,22 @@ struct Inner {
     address: String,
     host: String,
     tokens: TokenCache,
-    slots: Semaphore,
+    budget: Arc<Budget>,
     metrics: SelfMetrics,
+}
+
+/// What to ask, and how long to wait for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    pub workspace: &'a Workspace,
+    pub kql: &'a str,
+    /// For the sign-in, and then once more for request and answer.
+    pub timeout: Duration,
+    /// For its turn among our other queries, and for asking again where that may help. Whatever is
+    /// begun in this time may take `timeout` longer.
+    pub patience: Duration,
+    /// Whether it was slow the last time: see [`Answer::slow`] and [`QueryFailure::slow`].
+    pub slow: bool,
 }
 
 /// A whole answer.
@@ -60,6 +82,8 @@ pub struct Answer {
     pub body_bytes: u64,
     /// Rows that are not in the table because a cell was not of its column's type.
     pub unreadable_rows: u64,
+    /// Whether it took the service so long that the query should not stand in the way of others.
+    pub slow: bool,
 }
 
 impl LogsClient {
@@ -81,31 +105,27 @@ impl LogsClient {
         environment: Environment,
     ) -> Result<Self, ClientError> {
         let logs = &settings.endpoints.logs;
+        let budget = Budget::new(settings.budget);
+        let watched = Arc::downgrade(&budget);
+        metrics.watch_budget(move || watched.upgrade().map(|budget| budget.state()));
         Ok(Self(Arc::new(Inner {
             http: azure_client(settings)?,
             address: logs.as_str().trim_end_matches('/').to_owned(),
             host: host_of(logs),
             tokens: TokenCache::new(Box::new(SignIn::new(settings, environment)?)),
-            slots: Semaphore::new(CONCURRENT_REQUESTS),
+            budget,
             metrics,
         })))
     }
 
-    /// Runs one query. `timeout` covers it all: sign-in, waiting for a slot, request and body.
+    /// Runs one query.
     ///
     /// # Errors
     /// If there is no answer, or not a whole one.
-    pub async fn query(
-        &self,
-        workspace: &Workspace,
-        kql: &str,
-        timeout: Duration,
-    ) -> Result<Answer, QueryFailure> {
+    pub async fn query(&self, query: Query<'_>) -> Result<Answer, QueryFailure> {
         let question = Question {
             client: &self.0,
-            workspace,
-            kql,
-            timeout,
+            query,
             started: Instant::now(),
         };
         question.ask().await
@@ -121,22 +141,50 @@ impl fmt::Debug for LogsClient {
 /// One call of [`LogsClient::query`].
 struct Question<'a> {
     client: &'a Inner,
-    workspace: &'a Workspace,
-    kql: &'a str,
-    timeout: Duration,
+    query: Query<'a>,
     started: Instant,
 }
 
 impl Question<'_> {
+    /// Asks until there is an answer, or asking again would not help or come too late.
     async fn ask(&self) -> Result<Answer, QueryFailure> {
-        let unsent = |failure: &QueryFailure| {
-            self.report(self.started, None, Some(failure.reason));
-        };
-        let (mut token, _slot) = self.prepare().await.inspect_err(unsent)?;
         let mut resends = 0;
+        let mut waits = BACK_OFF.build();
         loop {
-            let (status, outcome) = self.send(&token, resends).await;
-            resends += 1;
+            let failure = match self.attempt(&mut resends).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let Some(wait) = waits.next().filter(|_| failure.may_pass) else {
+                return Err(failure);
+            };
+            let wait = failure.retry_after.map_or(wait, |asked| asked.max(wait));
+            let again = Instant::now() + wait;
+            if again >= self.deadline() {
+                return Err(failure);
+            }
+            sleep_until(again).await;
+        }
+    }
+
+    /// When nothing more is begun.
+    fn deadline(&self) -> Instant {
+        self.started + self.query.patience
+    }
+
+    /// Waits for its turn and asks, once more if the token turns out to be of no use.
+    async fn attempt(&self, resends: &mut u32) -> Result<Answer, QueryFailure> {
+        let (mut token, _place) = self.prepare().await?;
+        loop {
+            let (status, outcome) = self.send(&token, *resends).await;
+            *resends += 1;
+            if let Err(failure) = &outcome
+                && failure.reason == FailureReason::Throttled
+            {
+                // It is the identity that asked too much, not this query alone.
+                let wait = failure.retry_after.unwrap_or(UNNAMED_WAIT);
+                self.client.budget.close(wait);
+            }
             if status != Some(401) {
                 return outcome;
             }
@@ -146,26 +194,39 @@ impl Question<'_> {
             if !token.older_than(self.started) {
                 return outcome;
             }
-            token = self.token().await.inspect_err(unsent)?;
+            token = self.token().await?;
         }
     }
 
-    /// A token, then a slot: a slow sign-in keeps nobody from the slots.
-    async fn prepare(
-        &self,
-    ) -> Result<(Arc<Token>, tokio::sync::SemaphorePermit<'_>), QueryFailure> {
-        let token = self.token().await?;
-        let slot = self
-            .in_time(Step::Slot, self.client.slots.acquire())
-            .await?
-            .map_err(|_| QueryFailure::new(FailureReason::Internal, "the client is closed"))?;
-        Ok((token, slot))
+    /// A token, then a place: a slow sign-in keeps nobody from asking.
+    async fn prepare(&self) -> Result<(Arc<Token>, Place), QueryFailure> {
+        self.token().await?;
+        let Query {
+            workspace,
+            patience,
+            slow,
+            ..
+        } = self.query;
+        let client = self.client;
+        let waiting = Instant::now();
+        let entered = client.budget.enter(workspace.id, slow, self.deadline());
+        let entered = entered.await;
+        client.metrics.count_budget_wait(waiting.elapsed());
+        let place = entered.map_err(|none| match none {
+            NoPlace::Closed(wait) => QueryFailure::not_asked(wait),
+            NoPlace::Full => QueryFailure::out_of_time(patience, Step::Place),
+        })?;
+        // The token may have grown old in the queue; as a rule this is the same one.
+        Ok((self.token().await?, place))
     }
 
     async fn token(&self) -> Result<Arc<Token>, QueryFailure> {
-        self.in_time(Step::SignIn, self.client.tokens.token())
-            .await?
-            .map_err(QueryFailure::signing_in)
+        let started = Instant::now();
+        let signing_in = self.client.tokens.token();
+        in_time(Step::SignIn, self.query.timeout, started, signing_in)
+            .await
+            .and_then(|token| token.map_err(QueryFailure::signing_in))
+            .inspect_err(|failure| self.report(started, None, Some(failure.reason)))
     }
 
     /// Sends the query and reports the request; the status is there if an answer began.
@@ -179,19 +240,24 @@ impl Question<'_> {
         let mut status = None;
         let url = format!(
             "{}/v1/workspaces/{}/query",
-            self.client.address, self.workspace.id
+            self.client.address, self.query.workspace.id
         );
         let span = spans::query(&self.client.host, &url, resends);
         let fetched = self
-            .fetch(&url, token, request_id, &mut status)
+            .fetch(&url, token, request_id, started, &mut status)
             .instrument(span.clone())
             .await;
         let fetched_whole = fetched.is_ok();
-        let outcome = async { self.decode(fetched?).await }
+        let outcome = async { self.decode(fetched?, started).await }
             .await
+            .map(|answer| Answer {
+                slow: started.elapsed() >= SLOW,
+                ..answer
+            })
             .map_err(|failure| {
                 let mut failure = failure.scrubbed(token.expose());
                 failure.request_id = Some(request_id);
+                failure.slow = started.elapsed() >= SLOW;
                 failure
             });
         let failure = outcome.as_ref().err().map(|failure| failure.reason);
@@ -211,10 +277,12 @@ impl Question<'_> {
         url: &str,
         token: &Token,
         request_id: Uuid,
+        started: Instant,
         status: &mut Option<u16>,
     ) -> Result<Fetched, QueryFailure> {
         let client = self.client;
-        let wait = self.timeout.as_secs().clamp(1, LONGEST_WAIT);
+        let timeout = self.query.timeout;
+        let wait = timeout.as_secs().clamp(1, LONGEST_WAIT);
         let request = client
             .http
             .post(url)
@@ -224,11 +292,10 @@ impl Question<'_> {
             .header(CACHE_CONTROL, "no-cache")
             .header("Prefer", format!("wait={wait}"))
             .header("x-ms-client-request-id", request_id.to_string())
-            .body(serde_json::json!({ "query": self.kql }).to_string());
+            .body(serde_json::json!({ "query": self.query.kql }).to_string());
         let lost = |error| QueryFailure::network(&client.host, error);
 
-        let mut response = self
-            .in_time(Step::Answer, request.send())
+        let mut response = in_time(Step::Answer, timeout, started, request.send())
             .await?
             .map_err(lost)?;
         let code = response.status().as_u16();
@@ -241,8 +308,7 @@ impl Question<'_> {
             .map(str::to_owned);
 
         let mut body = Vec::new();
-        while let Some(chunk) = self
-            .in_time(Step::Body, response.chunk())
+        while let Some(chunk) = in_time(Step::Body, timeout, started, response.chunk())
             .await?
             .map_err(lost)?
         {
@@ -257,7 +323,7 @@ impl Question<'_> {
         })
     }
 
-    async fn decode(&self, fetched: Fetched) -> Result<Answer, QueryFailure> {
+    async fn decode(&self, fetched: Fetched, started: Instant) -> Result<Answer, QueryFailure> {
         let received = fetched.received;
         let body_bytes = fetched.body.len() as u64;
         let span = if is_success(fetched.status) {
@@ -279,7 +345,7 @@ impl Question<'_> {
             unreadable_rows,
         } = if body_bytes > DECODE_ELSEWHERE as u64 {
             let decoding = tokio::task::spawn_blocking(judge);
-            self.in_time(Step::Decode, decoding)
+            in_time(Step::Decode, self.query.timeout, started, decoding)
                 .await?
                 .map_err(|_| QueryFailure::new(FailureReason::Internal, "decoding broke off"))??
         } else {
@@ -290,24 +356,13 @@ impl Question<'_> {
             received,
             body_bytes,
             unreadable_rows,
+            slow: false,
         })
-    }
-
-    /// Waits for one step, but not beyond the query's own timeout.
-    async fn in_time<T>(
-        &self,
-        step: Step,
-        work: impl Future<Output = T>,
-    ) -> Result<T, QueryFailure> {
-        let left = self.timeout.saturating_sub(self.started.elapsed());
-        tokio::time::timeout(left, work)
-            .await
-            .map_err(|_| QueryFailure::out_of_time(self.timeout, step))
     }
 
     fn report(&self, started: Instant, status: Option<u16>, failure: Option<FailureReason>) {
         ApiRequest {
-            workspace: &self.workspace.name,
+            workspace: &self.query.workspace.name,
             status,
             duration: started.elapsed(),
             failure,
@@ -326,6 +381,18 @@ struct Fetched {
 
 fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
+}
+
+/// Waits for one step, but not beyond `limit` since `started`.
+async fn in_time<T>(
+    step: Step,
+    limit: Duration,
+    started: Instant,
+    work: impl Future<Output = T>,
+) -> Result<T, QueryFailure> {
+    tokio::time::timeout_at(started + limit, work)
+        .await
+        .map_err(|_| QueryFailure::out_of_time(limit, step))
 }
 
 /// Adds to a body that may have `cap` bytes.

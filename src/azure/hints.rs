@@ -52,8 +52,9 @@ pub(super) const EMPTY_BODY: &str = "the workspace holds no data at all yet, or 
 pub(super) const NOT_JSON: &str =
     "something other than the Logs Query API may have answered: check azure.cloud and azure.proxy";
 
-pub(super) const BUSY: &str =
-    "four queries run at a time: make them fewer, lighter, or less frequent";
+pub(super) const BUSY: &str = "there are more queries than the budget of requests lets through: `check` says what they need; \
+     make them fewer, lighter or less frequent, or see azure.requests_per_30s and \
+     azure.concurrent_requests";
 
 pub(super) const TOO_LARGE: &str = "return fewer rows or columns";
 

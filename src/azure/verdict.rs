@@ -81,6 +81,8 @@ impl Reply<'_> {
             format!("HTTP {}: {text}", self.status)
         };
         let mut failure = QueryFailure::new(reason, message).with_hint(hint);
+        // 504 is the query's own slowness, 501 and 505 are for ever.
+        failure.may_pass = matches!(self.status, 408 | 429 | 500 | 502 | 503);
         failure.retry_after = self
             .retry_after
             .and_then(|header| retry_after::parse(header, now));

@@ -36,6 +36,7 @@ fn poll(query: &str, store: &Arc<SnapshotStore>) -> Poll {
         schedule,
         blocks: Vec::new(),
         stale_at: None,
+        slow: false,
     }
 }
 
@@ -48,6 +49,7 @@ fn polled(tables: &[&str]) -> Polled {
     Polled {
         rows: tables.len() as u64,
         unreadable_rows: 0,
+        slow: false,
         projection: Projection {
             families: vec![Family {
                 header: FamilyHeader {
