@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
-use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::{AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, RETRY_AFTER};
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
@@ -36,6 +37,8 @@ const BACK_OFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_secs(1))
     .with_max_times(3)
     .with_jitter();
+/// An answer that took longer measures no clock.
+const LONGEST_MEASURE: Duration = Duration::from_secs(5);
 /// Azure itself stops at about 100 MiB of raw data.
 const BODY_CAP: usize = 256 * 1024 * 1024;
 /// What takes longer to decode than a task may keep its thread.
@@ -78,6 +81,8 @@ pub struct Answer {
     pub table: ResultTable,
     /// When the answer had come.
     pub received: Timestamp,
+    /// When the service gave it, by the service's own clock.
+    pub served: Option<Timestamp>,
     /// The body's size, decompressed.
     pub body_bytes: u64,
     /// Rows that are not in the table because a cell was not of its column's type.
@@ -165,6 +170,11 @@ impl Question<'_> {
             }
             sleep_until(again).await;
         }
+    }
+
+    /// How old a cached answer may be: as old as values get between two polls.
+    fn oldest(&self) -> Duration {
+        self.query.patience.max(self.query.timeout)
     }
 
     /// When nothing more is begun.
@@ -295,6 +305,7 @@ impl Question<'_> {
             .body(serde_json::json!({ "query": self.query.kql }).to_string());
         let lost = |error| QueryFailure::network(&client.host, error);
 
+        let sent = (Instant::now(), Timestamp::now());
         let mut response = in_time(Step::Answer, timeout, started, request.send())
             .await?
             .map_err(lost)?;
@@ -307,6 +318,15 @@ impl Question<'_> {
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
 
+        let header = |name| response.headers().get(name)?.to_str().ok();
+        let age = header(AGE).and_then(|age| age.trim().parse().ok());
+        let served = header(DATE).and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
+        if let Some(served) = served.filter(|_| age.is_none())
+            && let Some(skew) = clock_skew(sent.1, sent.0.elapsed(), served)
+        {
+            client.metrics.set_clock_skew(skew);
+        }
+
         let mut body = Vec::new();
         while let Some(chunk) = in_time(Step::Body, timeout, started, response.chunk())
             .await?
@@ -318,13 +338,18 @@ impl Question<'_> {
         Ok(Fetched {
             status: code,
             retry_after,
+            age,
+            served,
             body,
             received: Timestamp::now(),
         })
     }
 
     async fn decode(&self, fetched: Fetched, started: Instant) -> Result<Answer, QueryFailure> {
-        let received = fetched.received;
+        let Fetched {
+            received, served, ..
+        } = fetched;
+        let oldest = self.oldest();
         let body_bytes = fetched.body.len() as u64;
         let span = if is_success(fetched.status) {
             spans::decode(body_bytes)
@@ -335,9 +360,12 @@ impl Question<'_> {
             let reply = Reply {
                 status: fetched.status,
                 retry_after: fetched.retry_after.as_deref(),
+                age: fetched.age,
+                oldest,
                 body: &fetched.body,
             };
-            span.in_scope(|| reply.judge(received))
+            // A date to wait for is on the service's clock.
+            span.in_scope(|| reply.judge(served.unwrap_or(received)))
                 .inspect_err(|failure| spans::failed(&span, failure.reason))
         };
         let Decoded {
@@ -354,6 +382,7 @@ impl Question<'_> {
         Ok(Answer {
             table,
             received,
+            served,
             body_bytes,
             unreadable_rows,
             slow: false,
@@ -375,8 +404,21 @@ impl Question<'_> {
 struct Fetched {
     status: u16,
     retry_after: Option<String>,
+    age: Option<u64>,
+    served: Option<Timestamp>,
     body: Vec<u8>,
     received: Timestamp,
+}
+
+/// How many seconds our clock is ahead of the service's: half-way between sending and answer, it read
+/// what the service's `Date` says. `None` where that took so long that it says too little.
+fn clock_skew(sent: Timestamp, took: Duration, served: Timestamp) -> Option<f64> {
+    if took > LONGEST_MEASURE {
+        return None;
+    }
+    let half_way = sent.duration_since(served).as_secs_f64() + took.as_secs_f64() / 2.0;
+    // `Date` is cut to the second, by half of one on average.
+    Some(half_way - 0.5)
 }
 
 fn is_success(status: u16) -> bool {
@@ -409,6 +451,18 @@ fn append(body: &mut Vec<u8>, chunk: &[u8], cap: usize) -> Result<(), QueryFailu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_clock_is_compared_half_way() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let served = at("2026-11-24T08:00:00Z");
+        let second = Duration::from_secs(1);
+        let sent = at("2026-11-24T08:00:59Z");
+        assert_eq!(clock_skew(sent, 3 * second, served), Some(60.0));
+        let sent = at("2026-11-24T07:59:30.5Z");
+        assert_eq!(clock_skew(sent, Duration::ZERO, served), Some(-30.0));
+        assert_eq!(clock_skew(sent, 6 * second, served), None);
+    }
 
     #[test]
     fn a_body_ends_at_its_cap() {

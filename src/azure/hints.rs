@@ -46,6 +46,15 @@ fn by_api_code(code: &str) -> Option<&'static str> {
 
 pub(super) const PARTIAL: &str = "what came is not all; if a limit was hit, aggregate, project fewer columns, or narrow the time range";
 
+pub(super) const TOO_MANY_ROWS: &str = "Azure sends at most 500,000 rows, 64 MB compressed: narrow the query (aggregate with `summarize`, \
+     project fewer columns, a shorter time range) or split it";
+
+pub(super) const CACHED: &str = "something between here and Azure keeps answers: let the Logs Query API pass its cache; what \
+     arrived since is not in it";
+
+pub(super) const NO_TABLE: &str = "not collected here: no data collection rule fills this table in this workspace; create one \
+     (VMConnection: VM insights with Map), leave the pack out, or check the table's spelling";
+
 pub(super) const EMPTY_BODY: &str = "the workspace holds no data at all yet, or something between here and Azure dropped the \
      Content-Type header";
 
