@@ -19,7 +19,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument, Span};
 
-use crate::azure::{LogsClient, QueryFailure};
+use crate::azure::{LogsClient, Query, QueryFailure};
 use crate::catalogue::QueryDefinition;
 use crate::config::Workspace;
 use crate::series::{
@@ -50,6 +50,8 @@ struct Poll {
     blocks: Vec<Arc<Block>>,
     /// When `blocks` are dropped unless a poll succeeds.
     stale_at: Option<Instant>,
+    /// Whether the last answer, or the lack of it, took the service long.
+    slow: bool,
 }
 
 /// A run that is under way. Dropping it gives it up.
@@ -64,6 +66,7 @@ struct Run {
 struct Polled {
     rows: u64,
     unreadable_rows: u64,
+    slow: bool,
     projection: Projection,
 }
 
@@ -103,6 +106,7 @@ impl Poll {
             schedule,
             blocks: Vec::new(),
             stale_at: None,
+            slow: false,
         }
     }
 
@@ -212,8 +216,19 @@ impl Poll {
         let workspace = self.workspace.clone();
         let client = self.client.clone();
         let previous = self.blocks.clone();
+        let slow = self.slow;
         let asking = async move {
-            let answer = client.query(&workspace, &query.kql, query.timeout).await?;
+            let answer = client
+                .query(Query {
+                    workspace: &workspace,
+                    kql: &query.kql,
+                    timeout: query.timeout,
+                    // When the next run is due, this one's answer is late news.
+                    patience: query.interval,
+                    slow,
+                })
+                .await?;
+            let slow = answer.slow;
             let unreadable_rows = answer.unreadable_rows;
             let rows = answer.table.row_count() as u64 + unreadable_rows;
             let projecting = spans::project(rows);
@@ -231,6 +246,7 @@ impl Poll {
             Ok(Polled {
                 rows,
                 unreadable_rows,
+                slow,
                 projection,
             })
         };
@@ -243,6 +259,11 @@ impl Poll {
 
     /// Takes in what a run brought and publishes it.
     fn settle(&mut self, result: Result<Polled, Unpolled>, duration: Duration) {
+        self.slow = match &result {
+            Ok(polled) => polled.slow,
+            Err(Unpolled::Query(failure)) => failure.slow,
+            Err(_) => self.slow,
+        };
         match result {
             Ok(polled) => self.succeed(polled, duration),
             Err(error) => {

@@ -12,5 +12,7 @@ mod credentials;
 mod network;
 #[path = "azure_client/queries.rs"]
 mod queries;
+#[path = "azure_client/queries_again.rs"]
+mod queries_again;
 #[path = "azure_client/tokens.rs"]
 mod tokens;

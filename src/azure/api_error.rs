@@ -55,6 +55,21 @@ impl ApiError {
         read
     }
 
+    /// Whether the query names a table that the workspace does not have.
+    pub fn is_no_table(&self) -> bool {
+        let says = |text: &str| {
+            let message = self.message.as_deref();
+            message.is_some_and(|message| message.contains(text))
+        };
+        self.codes().any(|code| code == "SEM0100") && says("Failed to resolve table")
+    }
+
+    /// Whether the result has more rows or bytes than the service sends.
+    pub fn is_too_large(&self) -> bool {
+        let message = self.message.as_deref();
+        message.is_some_and(|message| message.contains("E_QUERY_RESULT_SET_TOO_LARGE"))
+    }
+
     /// Every level's code, innermost first.
     pub fn codes(&self) -> impl Iterator<Item = &str> {
         self.codes.iter().rev().map(String::as_str)

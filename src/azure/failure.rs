@@ -22,6 +22,11 @@ pub struct QueryFailure {
     /// What the request was sent under (`x-ms-client-request-id`), if one was: Azure's support and
     /// logs know it by this.
     pub request_id: Option<Uuid>,
+    /// Whether the service was kept busy for so long that the query should not stand in the way of
+    /// others.
+    pub slow: bool,
+    /// Whether it may pass by itself within seconds.
+    pub(super) may_pass: bool,
     message: String,
     hint: Option<Cow<'static, str>>,
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -33,6 +38,8 @@ impl QueryFailure {
             reason,
             retry_after: None,
             request_id: None,
+            slow: false,
+            may_pass: false,
             message: message.into(),
             hint: None,
             source: None,
@@ -62,6 +69,17 @@ impl QueryFailure {
             .with_source(error)
     }
 
+    /// The service has told this identity to wait, so this query was not sent.
+    pub(super) fn not_asked(wait: Duration) -> Self {
+        let seconds = wait.as_secs().max(1);
+        let message = format!(
+            "not asked: Azure throttles this identity and asked to be left alone for {seconds} s more"
+        );
+        let mut failure = Self::new(FailureReason::Throttled, message);
+        failure.retry_after = Some(wait);
+        failure.with_hint(hints::for_api(429, []))
+    }
+
     /// A request, or the reading of its answer, broke off.
     pub(super) fn network(host: &str, error: reqwest::Error) -> Self {
         let reason = network_reason(&error);
@@ -73,16 +91,18 @@ impl QueryFailure {
             _ if error.is_connect() => "cannot connect to",
             _ => "lost the connection to",
         };
-        Self::new(reason, format!("{what} {host}"))
+        let mut failure = Self::new(reason, format!("{what} {host}"))
             .with_hint(hints::for_network(reason))
-            .with_source(error.without_url())
+            .with_source(error.without_url());
+        failure.may_pass = reason == FailureReason::Connect;
+        failure
     }
 
     /// The definition's timeout ran out.
     pub(super) fn out_of_time(timeout: Duration, step: Step) -> Self {
         let (doing, hint) = match step {
             Step::SignIn => ("signing in", hints::for_network(FailureReason::Connect)),
-            Step::Slot => ("waiting for another query to end", Some(hints::BUSY)),
+            Step::Place => ("waiting for its turn", Some(hints::BUSY)),
             Step::Answer => ("waiting for the answer", Some(hints::SLOW_QUERY)),
             Step::Body => ("reading the answer", Some(hints::TOO_LARGE)),
             Step::Decode => ("decoding the answer", Some(hints::TOO_LARGE)),
@@ -105,7 +125,7 @@ impl QueryFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     SignIn,
-    Slot,
+    Place,
     Answer,
     Body,
     Decode,

@@ -46,14 +46,24 @@ fn by_api_code(code: &str) -> Option<&'static str> {
 
 pub(super) const PARTIAL: &str = "what came is not all; if a limit was hit, aggregate, project fewer columns, or narrow the time range";
 
+pub(super) const TOO_MANY_ROWS: &str = "Azure sends at most 500,000 rows, 64 MB compressed: narrow the query (aggregate with `summarize`, \
+     project fewer columns, a shorter time range) or split it";
+
+pub(super) const CACHED: &str = "something between here and Azure keeps answers: let the Logs Query API pass its cache; what \
+     arrived since is not in it";
+
+pub(super) const NO_TABLE: &str = "not collected here: no data collection rule fills this table in this workspace; create one \
+     (VMConnection: VM insights with Map), leave the pack out, or check the table's spelling";
+
 pub(super) const EMPTY_BODY: &str = "the workspace holds no data at all yet, or something between here and Azure dropped the \
      Content-Type header";
 
 pub(super) const NOT_JSON: &str =
     "something other than the Logs Query API may have answered: check azure.cloud and azure.proxy";
 
-pub(super) const BUSY: &str =
-    "four queries run at a time: make them fewer, lighter, or less frequent";
+pub(super) const BUSY: &str = "there are more queries than the budget of requests lets through: `check` says what they need; \
+     make them fewer, lighter or less frequent, or see azure.requests_per_30s and \
+     azure.concurrent_requests";
 
 pub(super) const TOO_LARGE: &str = "return fewer rows or columns";
 

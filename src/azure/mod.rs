@@ -16,6 +16,7 @@
 //! The API: <https://learn.microsoft.com/azure/azure-monitor/logs/api/overview>.
 
 mod api_error;
+mod budget;
 mod cell;
 mod chain;
 mod client;
@@ -32,7 +33,7 @@ mod transport;
 mod verdict;
 mod wire;
 
-pub use client::{Answer, LogsClient};
+pub use client::{Answer, LogsClient, Query};
 pub use environment::Environment;
 pub use failure::QueryFailure;
 pub use transport::ClientError;

@@ -1,5 +1,7 @@
 //! What an HTTP answer means: a table, or which failure. No clock, no network.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -15,6 +17,10 @@ use crate::telemetry::FailureReason;
 pub(super) struct Reply<'a> {
     pub status: u16,
     pub retry_after: Option<&'a str>,
+    /// How long ago a cache between here and the service was filled with it, in seconds.
+    pub age: Option<u64>,
+    /// How old it may be.
+    pub oldest: Duration,
     pub body: &'a [u8],
 }
 
@@ -22,11 +28,27 @@ impl Reply<'_> {
     /// The table, or why there is none. `now` is what a `Retry-After` date is measured from.
     pub fn judge(&self, now: Timestamp) -> Result<Decoded, QueryFailure> {
         match self.status {
+            200 | 204 if self.is_old() => Err(self.old()),
             200 if self.body.trim_ascii().is_empty() => Err(self.empty()),
             200 => self.table(),
             204 => Err(self.empty()),
             _ => Err(self.refusal(now)),
         }
+    }
+
+    fn is_old(&self) -> bool {
+        let age = self.age.map(Duration::from_secs);
+        age.is_some_and(|age| age > self.oldest)
+    }
+
+    /// What has arrived in the workspace since is not in it: the answer is not all there is.
+    fn old(&self) -> QueryFailure {
+        let age = self.age.unwrap_or_default();
+        let message = format!("the answer comes from a cache and is {age} s old");
+        let mut failure =
+            QueryFailure::new(FailureReason::Partial, message).with_hint(Some(hints::CACHED));
+        failure.may_pass = true;
+        failure
     }
 
     fn empty(&self) -> QueryFailure {
@@ -65,7 +87,14 @@ impl Reply<'_> {
             504 => FailureReason::Timeout,
             _ => FailureReason::ServerError,
         };
-        let (text, hint) = match ApiError::in_body(self.body) {
+        let error = ApiError::in_body(self.body);
+        let no_table = self.status == 400 && error.as_ref().is_some_and(ApiError::is_no_table);
+        let reason = match no_table {
+            true => FailureReason::NotFound,
+            false => reason,
+        };
+        let (text, hint) = match error {
+            Some(error) if no_table => (error.to_string(), Some(hints::NO_TABLE)),
             Some(error) => (
                 error.to_string(),
                 hints::for_api(self.status, error.codes()),
@@ -81,6 +110,8 @@ impl Reply<'_> {
             format!("HTTP {}: {text}", self.status)
         };
         let mut failure = QueryFailure::new(reason, message).with_hint(hint);
+        // 504 is the query's own slowness, 501 and 505 are for ever.
+        failure.may_pass = matches!(self.status, 408 | 429 | 500 | 502 | 503);
         failure.retry_after = self
             .retry_after
             .and_then(|header| retry_after::parse(header, now));
@@ -91,11 +122,15 @@ impl Reply<'_> {
 /// An `error` beside the tables: what they hold is not all there is.
 fn partial(error: &RawValue) -> QueryFailure {
     let error: Value = serde_json::from_str(error.get()).unwrap_or_default();
+    let error = ApiError::of(&error);
     QueryFailure::new(
         FailureReason::Partial,
-        format!("the answer is incomplete: {}", ApiError::of(&error)),
+        format!("the answer is incomplete: {error}"),
     )
-    .with_hint(Some(hints::PARTIAL))
+    .with_hint(Some(match error.is_too_large() {
+        true => hints::TOO_MANY_ROWS,
+        false => hints::PARTIAL,
+    }))
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ fn judge(status: u16, body: &str) -> Result<Decoded, QueryFailure> {
     Reply {
         status,
         retry_after: None,
+        age: None,
+        oldest: Duration::ZERO,
         body: body.as_bytes(),
     }
     .judge(now())
@@ -124,6 +126,8 @@ fn a_body_that_is_no_answer_does_not_decode() {
 fn a_refusal_keeps_what_was_said_and_how_long_to_wait() {
     let throttled = Reply {
         status: 429,
+        age: None,
+        oldest: Duration::ZERO,
         retry_after: Some("Tue, 24 Nov 2026 08:00:30 GMT"),
         body: br#"{"error": {"code": "ThrottledError", "message": "slow down"}}"#,
     };
@@ -133,6 +137,8 @@ fn a_refusal_keeps_what_was_said_and_how_long_to_wait() {
 
     let unavailable = Reply {
         status: 503,
+        age: None,
+        oldest: Duration::ZERO,
         retry_after: Some("7"),
         body: b"<h1>\r\n\x1b[31mdown</h1>",
     };
@@ -153,10 +159,56 @@ fn a_long_foreign_text_is_cut() {
     assert!(failure.to_string().len() < 1_100);
 }
 
+#[test]
+fn a_result_beyond_the_limits_says_how_to_narrow_it() {
+    let body = format!(
+        r#"{{{TABLE}, "error": {{"code": "PartialError", "details": [{{"innererror": {{"code": "-2133196797", "message":
+        "Query result set has exceeded the internal record count limit 500000 (E_QUERY_RESULT_SET_TOO_LARGE; see https://aka.ms/kustoquerylimits)"}}}}]}}}}"#
+    );
+    let failure = judge(200, &body).unwrap_err();
+    assert_eq!(failure.reason, FailureReason::Partial);
+    assert_eq!(failure.hint(), Some(hints::TOO_MANY_ROWS));
+}
+
+#[test]
+fn a_table_that_the_workspace_lacks_is_not_found_and_a_column_is_a_bad_query() {
+    let semantic = |what: &str| {
+        format!(
+            r#"{{"error": {{"code": "BadArgumentError", "innererror": {{"code": "SemanticError", "innererror":
+            {{"code": "SEM0100", "message": "'where' operator: Failed to resolve {what} named 'X'"}}}}}}}}"#
+        )
+    };
+    let table = judge(400, &semantic("table or column expression")).unwrap_err();
+    assert_eq!(table.reason, FailureReason::NotFound);
+    assert_eq!(table.hint(), Some(hints::NO_TABLE));
+    let column = judge(400, &semantic("scalar expression")).unwrap_err();
+    assert_eq!(column.reason, FailureReason::BadQuery);
+}
+
+#[test]
+fn an_answer_from_a_cache_may_be_as_old_as_the_interval() {
+    let body = format!("{{{TABLE}}}");
+    let aged = |age| Reply {
+        status: 200,
+        retry_after: None,
+        age: Some(age),
+        oldest: Duration::from_secs(60),
+        body: body.as_bytes(),
+    };
+    assert!(aged(60).judge(now()).is_ok());
+    let failure = aged(61).judge(now()).unwrap_err();
+    assert_eq!(failure.reason, FailureReason::Partial);
+    assert_eq!(
+        failure.to_string(),
+        "the answer comes from a cache and is 61 s old"
+    );
+    assert!(failure.may_pass);
+}
+
 proptest::proptest! {
     #[test]
     fn no_answer_makes_it_panic(status: u16, body: Vec<u8>, retry_after: Option<String>) {
-        let reply = Reply { status, retry_after: retry_after.as_deref(), body: &body };
+        let reply = Reply { status, retry_after: retry_after.as_deref(), age: None, oldest: Duration::ZERO, body: &body };
         let _ = reply.judge(now());
     }
 }

@@ -8,7 +8,9 @@ use clap::Args;
 
 use super::Failure;
 use super::shutdown::Shutdown;
-use crate::simulator::{Clock, Pace, Scenario, Simulator, SimulatorError, SimulatorOptions};
+use crate::simulator::{
+    Clock, Limits, Pace, Scenario, Simulator, SimulatorError, SimulatorOptions,
+};
 
 #[derive(Args)]
 pub struct WorkspaceArguments {
@@ -73,6 +75,10 @@ pub async fn run(arguments: WorkspaceArguments) -> Result<(), Failure> {
         )));
     }
     let mut shutdown = Shutdown::listen().map_err(Failure::failed)?;
+    let mut limits = Limits::default();
+    // Whose minutes are shorter asks more often in the same share of them.
+    let minute = arguments.row_interval.interval();
+    limits.window = limits.window.mul_f64(minute.as_secs_f64() / 60.0);
     let generated = arguments.data.is_none().then_some(Scenario::Mixed);
     let simulator = Simulator::start(SimulatorOptions {
         listen: arguments.listen_address,
@@ -82,6 +88,7 @@ pub async fn run(arguments: WorkspaceArguments) -> Result<(), Failure> {
         scenario: arguments.scenario.or(generated),
         data: arguments.data,
         pace: arguments.row_interval,
+        limits,
         clock: arguments.now.map_or(Clock::Real, Clock::Fixed),
         ..SimulatorOptions::default()
     })

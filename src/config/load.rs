@@ -11,8 +11,8 @@ use serde_saphyr::Spanned;
 
 use super::problem::{Problem, Problems};
 use super::settings::{
-    AzureSettings, CredentialChoice, Endpoints, Limits, Located, SecretSource, Settings, Workspace,
-    WorkspaceId,
+    AzureSettings, BudgetSettings, CredentialChoice, Endpoints, Limits, Located, SecretSource,
+    Settings, Workspace, WorkspaceId,
 };
 use super::{raw, yaml};
 
@@ -131,6 +131,42 @@ impl Reader<'_> {
                 rule.map_err(|rule| self.problem(yaml::line(&proxy), rule))
                     .ok()
             }),
+            budget: self.budget(raw.requests_per_30s, raw.concurrent_requests),
+        }
+    }
+
+    fn budget(
+        &mut self,
+        requests: Option<Spanned<i64>>,
+        at_once: Option<Spanned<i64>>,
+    ) -> BudgetSettings {
+        let default = BudgetSettings::default();
+        let mut count = |key: &str, written: Option<Spanned<i64>>, default, most| {
+            let Some(written) = written else {
+                return default;
+            };
+            let count = usize::try_from(written.value).ok();
+            count
+                .filter(|count| (1..=most).contains(count))
+                .unwrap_or_else(|| {
+                    let rule = format!("{key} {} must be from 1 to {most}", written.value);
+                    self.problem(yaml::line(&written), rule);
+                    default
+                })
+        };
+        BudgetSettings {
+            requests_per_30s: count(
+                "azure.requests_per_30s",
+                requests,
+                default.requests_per_30s,
+                100_000,
+            ),
+            concurrent_requests: count(
+                "azure.concurrent_requests",
+                at_once,
+                default.concurrent_requests,
+                1_000,
+            ),
         }
     }
 

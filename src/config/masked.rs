@@ -6,7 +6,8 @@ use reqwest::Url;
 
 use super::otlp::{OtlpCompression, OtlpConnection, OtlpMetrics, OtlpSettings, OtlpTraces};
 use super::settings::{
-    AzureSettings, CredentialChoice, Endpoints, Limits, SecretSource, Settings, Workspace,
+    AzureSettings, BudgetSettings, CredentialChoice, Endpoints, Limits, SecretSource, Settings,
+    Workspace,
 };
 
 impl Settings {
@@ -49,6 +50,7 @@ impl Pairs {
             credential,
             ca_file,
             proxy,
+            budget,
         } = settings;
         self.add("azure.cloud", cloud(endpoints));
         self.add("azure.cloud.logs", address(&endpoints.logs));
@@ -69,6 +71,12 @@ impl Pairs {
             "azure.proxy",
             proxy.unwrap_or_else(|| "as the environment says".into()),
         );
+        let BudgetSettings {
+            requests_per_30s,
+            concurrent_requests,
+        } = budget;
+        self.add("azure.requests_per_30s", requests_per_30s.to_string());
+        self.add("azure.concurrent_requests", concurrent_requests.to_string());
     }
 
     fn credential(&mut self, credential: &CredentialChoice) {
@@ -253,6 +261,8 @@ azure.credential.client_id: c-1
 azure.credential.secret: from file azure
 azure.ca_file: file ca.pem
 azure.proxy: http://proxy.example:3128
+azure.requests_per_30s: 180
+azure.concurrent_requests: 4
 workspaces.prod: 00000000-0000-0000-0000-000000000001
 packs: vm
 queries_dir: mine

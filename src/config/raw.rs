@@ -27,6 +27,8 @@ pub struct Azure {
     pub credential: Option<Credential>,
     pub ca_file: Option<PathBuf>,
     pub proxy: Option<Spanned<String>>,
+    pub requests_per_30s: Option<Spanned<i64>>,
+    pub concurrent_requests: Option<Spanned<i64>>,
 }
 
 pub enum Cloud {

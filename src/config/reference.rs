@@ -134,6 +134,18 @@ pub const KEYS: &[Key] = &[
         "Through which proxy Azure is asked.",
     ),
     Key::new(
+        "azure.requests_per_30s",
+        "whole number from 1 to 100,000",
+        "`180`",
+        "How many requests are sent in any 30 seconds. Azure takes 200 of one identity; the rest is left for others who use it.",
+    ),
+    Key::new(
+        "azure.concurrent_requests",
+        "whole number from 1 to 1,000",
+        "`4`",
+        "How many queries run at once, half of them slow ones at most. Azure runs five of one identity, and two on Basic and Auxiliary tables.",
+    ),
+    Key::new(
         "workspaces",
         "list, at least one",
         "required",

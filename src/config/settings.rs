@@ -50,6 +50,27 @@ pub struct AzureSettings {
     pub ca_file: Option<PathBuf>,
     /// Overrides the usual environment variables.
     pub proxy: Option<Url>,
+    pub budget: BudgetSettings,
+}
+
+/// How much of what Azure allows one identity is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BudgetSettings {
+    /// Requests in any 30 seconds, from 1.
+    pub requests_per_30s: usize,
+    /// Requests at once, from 1.
+    pub concurrent_requests: usize,
+}
+
+impl Default for BudgetSettings {
+    /// Azure takes 200 requests in 30 seconds and runs five queries at a time; some of each is left
+    /// for the people who use the identity too.
+    fn default() -> Self {
+        Self {
+            requests_per_30s: 180,
+            concurrent_requests: 4,
+        }
+    }
 }
 
 /// The addresses of one Azure cloud. All `https`.

@@ -40,6 +40,7 @@ fn polled(tables: &[&str]) -> Polled {
     Polled {
         rows: tables.len() as u64,
         unreadable_rows: 0,
+        slow: false,
         projection: Projection {
             families: vec![Family {
                 header: FamilyHeader {

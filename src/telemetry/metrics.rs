@@ -6,6 +6,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::FailureReason;
+use super::budget::BudgetMetrics;
 use super::events::CutReason;
 
 /// Counters of the process as a whole. Cheap to clone; clones share the counters.
@@ -14,6 +15,7 @@ pub struct SelfMetrics {
     registry: Registry,
     began: Timestamp,
     api_requests: IntCounterVec,
+    pub(super) budget: BudgetMetrics,
     http_requests: IntCounterVec,
     http_connections_cut: IntCounterVec,
     web_config_reloads: IntCounterVec,
@@ -47,6 +49,7 @@ impl SelfMetrics {
                 ),
                 &["outcome"],
             )?,
+            budget: BudgetMetrics::new()?,
             http_requests: IntCounterVec::new(
                 Opts::new(
                     "vminsights_exporter_http_requests_total",
@@ -137,6 +140,7 @@ impl SelfMetrics {
         metrics.config_at.set(seconds(metrics.began));
         metrics.set_shard(0, 1);
         metrics.register(&metrics.api_requests)?;
+        metrics.budget.register(&metrics)?;
         metrics.register(&metrics.http_requests)?;
         metrics.register(&metrics.http_connections_cut)?;
         metrics.register(&metrics.web_config_reloads)?;
@@ -169,6 +173,7 @@ impl SelfMetrics {
 
     /// The families as they stand now, sorted by name.
     pub fn gather(&self) -> Vec<MetricFamily> {
+        self.budget.refresh();
         self.registry.gather()
     }
 

@@ -5,6 +5,7 @@
 //! (requests, HTTP, process, build); those of a poll are part of the snapshot. [`LogFormat`] makes
 //! lines of events, [`traces`] sends [`spans`] to a collector.
 
+mod budget;
 mod collector;
 pub mod events;
 mod log_format;
@@ -14,6 +15,7 @@ mod reason;
 pub mod spans;
 pub mod traces;
 
+pub use budget::BudgetState;
 pub use log_format::LogFormat;
 pub use metrics::SelfMetrics;
 pub use push::PushMetrics;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use vminsights_exporter::table::{Cell, Column, ColumnType};
 
-use crate::rig::{HonestWorkspace, ONE_ROW, PATIENT, Rig, Told, WORKSPACE, ask};
+use crate::rig::{HonestWorkspace, ONE_ROW, PATIENT, Rig, Told, WORKSPACE, ask, ask_patiently};
 use crate::server::{Behaviour, Reply, Seen};
 
 #[tokio::test]
@@ -142,6 +142,32 @@ async fn a_throttled_workspace_says_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn a_throttled_identity_asks_nothing_more_until_then() {
+    let rig = Rig::asking(ThrottledWorkspace).await;
+    let client = rig.client();
+    let first = ask(&client, PATIENT).await.unwrap_err();
+    assert_eq!(first.retry_after, Some(Duration::from_secs(17)));
+    let second = Told::of(&ask(&client, PATIENT).await.unwrap_err());
+    assert_eq!(second.reason, "throttled");
+    assert!(
+        second
+            .text
+            .starts_with("not asked: Azure throttles this identity"),
+        "{second:?}"
+    );
+    assert!(
+        second.retry_after > Some(Duration::from_secs(10)),
+        "{second:?}"
+    );
+    assert_eq!(rig.logs.seen().len(), 1);
+    assert_eq!(
+        rig.counted("throttled"),
+        1.0,
+        "what was not sent is no request"
+    );
+}
+
+#[tokio::test]
 async fn a_workspace_without_data_answers_without_a_body() {
     for reply in [Reply::json(204, ""), Reply::json(200, "")] {
         let rig = Rig::asking(move |_: &Seen| reply.clone()).await;
@@ -217,12 +243,13 @@ async fn four_queries_run_at_a_time_and_the_fifth_waits_its_turn() {
     while rig.logs.seen().len() < 4 {
         tokio::task::yield_now().await;
     }
-    let fifth = ask(&client, Duration::from_millis(50)).await.unwrap_err();
+    let fifth = ask_patiently(&client, Duration::from_millis(50));
+    let fifth = fifth.await.unwrap_err();
     let told = Told::of(&fifth);
     assert_eq!(told.reason, "timeout");
     assert_eq!(
         told.text,
-        "no answer within 50ms, while waiting for another query to end"
+        "no answer within 50ms, while waiting for its turn"
     );
     assert_eq!(fifth.request_id, None);
     assert_eq!(rig.logs.seen().len(), 4);
@@ -232,5 +259,6 @@ async fn four_queries_run_at_a_time_and_the_fifth_waits_its_turn() {
         query.await.unwrap().unwrap();
     }
     ask(&client, PATIENT).await.unwrap();
-    assert_eq!((rig.counted("success"), rig.counted("timeout")), (5.0, 1.0));
+    let counted = (rig.counted("success"), rig.counted("timeout"));
+    assert_eq!(counted, (5.0, 0.0), "what was not sent is no request");
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use vminsights_exporter::azure::{Answer, Environment, LogsClient, QueryFailure};
+use vminsights_exporter::azure::{Answer, Environment, LogsClient, Query, QueryFailure};
 use vminsights_exporter::config::{
     AzureSettings, CredentialChoice, Endpoints, SecretSource, Workspace,
 };
@@ -114,6 +114,7 @@ impl Rig {
             },
             ca_file: Some(write("ca.pem", &ca.pem())),
             proxy: None,
+            budget: Default::default(),
         };
         Self {
             folder,
@@ -165,9 +166,32 @@ pub fn workspace() -> Workspace {
 }
 
 pub async fn ask(client: &LogsClient, timeout: Duration) -> Result<Answer, QueryFailure> {
-    client
-        .query(&workspace(), "Heartbeat | take 1", timeout)
-        .await
+    let workspace = workspace();
+    let query = Query {
+        workspace: &workspace,
+        kql: "Heartbeat | take 1",
+        timeout,
+        // Its turn comes at once or not at all, and nothing is asked again.
+        patience: Duration::ZERO,
+        slow: false,
+    };
+    client.query(query).await
+}
+
+/// Asks with so much time for its turn and for asking again.
+pub async fn ask_patiently(
+    client: &LogsClient,
+    patience: Duration,
+) -> Result<Answer, QueryFailure> {
+    let workspace = workspace();
+    let query = Query {
+        workspace: &workspace,
+        kql: "Heartbeat | take 1",
+        timeout: PATIENT,
+        patience,
+        slow: false,
+    };
+    client.query(query).await
 }
 
 /// A failure in words.

@@ -8,7 +8,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
-use crate::rig::{HonestTokenEndpoint, HonestWorkspace, ONE_ROW, PATIENT, Rig, Told, ask};
+use crate::rig::{
+    HonestTokenEndpoint, HonestWorkspace, ONE_ROW, PATIENT, Rig, Told, ask, ask_patiently,
+};
 use crate::server::{Behaviour, Reply, Seen};
 
 #[tokio::test]
@@ -20,7 +22,7 @@ async fn many_queries_share_one_sign_in() {
         move |request: &Seen| Reply::When(Arc::clone(&behind), Box::new(entra.reply(request)));
     let rig = Rig::signing_in_at(slow).await;
     let client = rig.client();
-    let queries = join_all((0..20).map(|_| ask(&client, PATIENT)));
+    let queries = join_all((0..20).map(|_| ask_patiently(&client, PATIENT)));
     let open = async {
         while rig.entra.seen().is_empty() {
             tokio::task::yield_now().await;

@@ -9,6 +9,7 @@ An hour of life has to pass in a minute, so a minute is made a second everywhere
 - the rules: for, keep_firing_for, ranges, offsets, and the thresholds that are lengths of time
 - Prometheus: scrape and evaluation every 250 ms in place of 15 s, the look-back with them
 - Alertmanager: what tests/alertmanager/rig.py says it rewrites
+- the limits on requests, the workspace's and the exporter's
 Timeouts of requests stay as they are. Needs VMINSIGHTS_EXPORTER to name the release binary.
 
 PAGING_SCALE=1 runs at life's own pace with the shipped intervals and group_wait, to measure with (the test of
@@ -117,6 +118,7 @@ class Pipeline:
   cloud: {{logs: '{self.access['endpoint']}', audience: '{self.access['audience']}', authority: '{self.access['authority']}'}}
   credential: {{client_secret: {{tenant_id: {self.access['tenant_id']}, client_id: {self.access['client_id']}, secret_file: secret}}}}
   ca_file: ca.pem
+  requests_per_30s: {180 * SCALE}
 workspaces: [{{id: {self.access['workspace_id']}, name: prod}}]
 packs: []
 queries_dir: queries
