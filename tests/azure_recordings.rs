@@ -17,7 +17,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use vminsights_exporter::azure::Environment;
-use vminsights_exporter::config::CredentialChoice;
+use vminsights_exporter::config::{CredentialChoice, MachineIdentity};
 use vminsights_exporter::table::{Cell, ResultTable};
 
 use rig::{HonestWorkspace, Rig, Told};
@@ -367,7 +367,7 @@ async fn the_answer_of_a_virtual_machines_metadata_service() {
     let reply = reply(&recordings["doc_imds_200"]);
     let metadata = Server::plain(move |_: &Seen| reply.clone()).await;
     let mut rig = Rig::asking(HonestWorkspace).await;
-    rig.settings.credential = CredentialChoice::ManagedIdentity { client_id: None };
+    rig.settings.credential = CredentialChoice::ManagedIdentity(MachineIdentity::System);
     rig.environment = Environment::of([(rig::METADATA_ADDRESS, &metadata.address)]);
     let client = rig.client();
     for _ in 0..2 {
@@ -408,7 +408,7 @@ async fn the_answer_of_app_services_metadata_service() {
 #[ignore = "runs in a process of its own, started by the test above"]
 async fn in_an_app_service_process() {
     let mut rig = Rig::asking(HonestWorkspace).await;
-    rig.settings.credential = CredentialChoice::ManagedIdentity { client_id: None };
+    rig.settings.credential = CredentialChoice::ManagedIdentity(MachineIdentity::System);
     let told = rig.failure().await;
     assert_eq!(
         told.text,

@@ -1,8 +1,8 @@
 //! Which credential signs in: the configured one, or the first of the default chain that works.
 //!
 //! The chain: a client secret from the environment (`AZURE_TENANT_ID`, `AZURE_CLIENT_ID`,
-//! `AZURE_CLIENT_SECRET`), workload identity, managed identity, the Azure CLI. The first that
-//! works is kept: an exporter does not change who it is because one refresh failed. For the same
+//! `AZURE_CLIENT_SECRET`), workload identity, managed identity, the Azure CLI, the Azure
+//! Developer CLI. The first that works is kept: an exporter does not change who it is because one refresh failed. For the same
 //! reason the chain ends at one that is set up but could reach nobody.
 
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ use super::hints;
 use super::sign_in::SignInError;
 use super::token::{Token, TokenSource};
 use super::transport::ClientError;
-use crate::config::{AzureSettings, CredentialChoice, SecretSource};
+use crate::config::{AzureSettings, CredentialChoice, MachineIdentity, SecretSource};
 
 /// Signs in as `azure.credential` says.
 #[derive(Debug)]
@@ -37,8 +37,18 @@ impl SignIn {
         let credential = match &settings.credential {
             CredentialChoice::Default => None,
             CredentialChoice::AzureCli => Some(Credential::AzureCli),
-            CredentialChoice::ManagedIdentity { client_id } => Some(Credential::ManagedIdentity {
+            CredentialChoice::AzureDeveloperCli => Some(Credential::AzureDeveloperCli),
+            CredentialChoice::ManagedIdentity(identity) => {
+                Some(Credential::ManagedIdentity(identity.clone()))
+            }
+            CredentialChoice::ClientCertificate {
+                tenant_id,
+                client_id,
+                file,
+            } => Some(Credential::ClientCertificate {
+                tenant_id: tenant_id.clone(),
                 client_id: client_id.clone(),
+                file: file.clone(),
             }),
             CredentialChoice::WorkloadIdentity => {
                 Some(Credential::workload_identity(&environment).map_err(missing)?)
@@ -88,7 +98,9 @@ impl SignIn {
                     tried.push(error.to_string());
                     if matches!(
                         credential,
-                        Credential::ManagedIdentity { .. } | Credential::AzureCli
+                        Credential::ManagedIdentity(_)
+                            | Credential::AzureCli
+                            | Credential::AzureDeveloperCli
                     ) {
                         continue;
                     }
@@ -109,7 +121,7 @@ impl SignIn {
 }
 
 /// The chain's links in their order: a credential, or why it is skipped.
-fn links(environment: &Environment) -> [Result<Credential, String>; 4] {
+fn links(environment: &Environment) -> [Result<Credential, String>; 5] {
     let variable = |name| environment.get(name).ok_or(name);
     let from_environment = || {
         Ok(Credential::ClientSecret {
@@ -122,10 +134,13 @@ fn links(environment: &Environment) -> [Result<Credential, String>; 4] {
     [
         from_environment().map_err(skipped("client_secret")),
         Credential::workload_identity(environment).map_err(skipped("workload_identity")),
-        Ok(Credential::ManagedIdentity {
-            client_id: environment.get(CLIENT_ID),
-        }),
+        Ok(Credential::ManagedIdentity(
+            environment
+                .get(CLIENT_ID)
+                .map_or(MachineIdentity::System, MachineIdentity::ClientId),
+        )),
         Ok(Credential::AzureCli),
+        Ok(Credential::AzureDeveloperCli),
     ]
 }
 
@@ -144,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_chain_skips_what_the_environment_does_not_describe() {
-        let [secret, workload, managed, cli] = links(&Environment::of([
+        let [secret, workload, managed, cli, developer_cli] = links(&Environment::of([
             (TENANT_ID, "t"),
             (CLIENT_ID, "c"),
             (CLIENT_SECRET, "s"),
@@ -163,11 +178,12 @@ mod tests {
         );
         assert_eq!(
             managed,
-            Ok(Credential::ManagedIdentity {
-                client_id: Some("c".into())
-            })
+            Ok(Credential::ManagedIdentity(MachineIdentity::ClientId(
+                "c".into()
+            )))
         );
         assert_eq!(cli, Ok(Credential::AzureCli));
+        assert_eq!(developer_cli, Ok(Credential::AzureDeveloperCli));
 
         let [secret, ..] = links(&Environment::of::<&str, &str>([]));
         assert_eq!(

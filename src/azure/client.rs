@@ -18,7 +18,7 @@ use super::credential::host_of;
 use super::environment::Environment;
 use super::failure::{QueryFailure, Step};
 use super::hints;
-use super::token::{Token, TokenCache};
+use super::token::{Counting, Token, TokenCache};
 use super::transport::{ClientError, azure_client};
 use super::verdict::Reply;
 use super::wire::Decoded;
@@ -117,7 +117,10 @@ impl LogsClient {
             http: azure_client(settings)?,
             address: logs.as_str().trim_end_matches('/').to_owned(),
             host: host_of(logs),
-            tokens: TokenCache::new(Box::new(SignIn::new(settings, environment)?)),
+            tokens: TokenCache::new(
+                Box::new(SignIn::new(settings, environment)?),
+                Counting::logs(&metrics),
+            ),
             budget,
             metrics,
         })))

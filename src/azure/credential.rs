@@ -9,18 +9,21 @@ use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::TokenCredential;
 use azure_core::http::{ClientMethodOptions, ClientOptions, RetryOptions, Transport};
 use azure_identity::{
-    AzureCliCredential, AzureCliCredentialOptions, ClientAssertion, ClientAssertionCredential,
+    AzureCliCredential, AzureCliCredentialOptions, AzureDeveloperCliCredential,
+    AzureDeveloperCliCredentialOptions, ClientAssertion, ClientAssertionCredential,
     ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
     Executor, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
 };
+use jiff::Timestamp;
 
+use super::assertion::Signer;
 use super::environment::Environment;
 use super::hints;
 use super::sign_in::SignInError;
 use super::token::Token;
 use super::token_endpoint::TokenTransport;
 use super::transport::{ClientError, azure_client, metadata_client};
-use crate::config::{AzureSettings, Secret, SecretSource};
+use crate::config::{AzureSettings, MachineIdentity, Secret, SecretSource};
 
 /// A way to sign in. Credentials of `azure_identity` are made for one sign-in and dropped: they
 /// cache tokens by themselves, and would give back the very one that was refused.
@@ -37,10 +40,15 @@ pub(super) enum Credential {
         client_id: String,
         token_file: PathBuf,
     },
-    ManagedIdentity {
-        client_id: Option<String>,
+    /// A certificate and its key, in a file.
+    ClientCertificate {
+        tenant_id: String,
+        client_id: String,
+        file: PathBuf,
     },
+    ManagedIdentity(MachineIdentity),
     AzureCli,
+    AzureDeveloperCli,
 }
 
 /// The variables that workload identity's webhook sets.
@@ -54,8 +62,10 @@ impl Credential {
         match self {
             Self::ClientSecret { .. } => "client_secret",
             Self::WorkloadIdentity { .. } => "workload_identity",
-            Self::ManagedIdentity { .. } => "managed_identity",
+            Self::ClientCertificate { .. } => "client_certificate",
+            Self::ManagedIdentity(_) => "managed_identity",
             Self::AzureCli => "azure_cli",
+            Self::AzureDeveloperCli => "azure_developer_cli",
         }
     }
 
@@ -95,23 +105,30 @@ impl Credential {
                 token_file,
             } => {
                 let assertion = self.named(read_file(token_file).await)?;
-                // Not azure_identity's own WorkloadIdentityCredential: that one reads the file
-                // itself, and then nobody could take its contents out of an error.
-                let credential = ClientAssertionCredential::new(
-                    tenant_id.clone(),
-                    client_id.clone(),
-                    Assertion(assertion.clone()),
-                    Some(ClientAssertionCredentialOptions {
-                        client_options: desk.options(&desk.remote),
-                    }),
-                );
-                let host = Some(desk.authority_host.as_str());
-                self.ask(desk, credential, host, assertion.expose()).await
+                self.assert(desk, tenant_id, client_id, assertion).await
             }
-            Self::ManagedIdentity { client_id } => {
+            Self::ClientCertificate {
+                tenant_id,
+                client_id,
+                file,
+            } => {
+                let pem = self.named(read_bytes(file).await)?;
+                let audience = desk.token_endpoint(tenant_id);
+                let assertion = Signer::from_pem(&pem)
+                    .and_then(|signer| signer.assertion(client_id, &audience, Timestamp::now()));
+                let wrong = |problem| format!("{} {problem}", file.display());
+                let assertion = self.named(assertion.map_err(wrong))?;
+                self.assert(desk, tenant_id, client_id, assertion).await
+            }
+            Self::ManagedIdentity(identity) => {
                 let credential =
                     ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
-                        user_assigned_id: client_id.clone().map(UserAssignedId::ClientId),
+                        user_assigned_id: match identity.clone() {
+                            MachineIdentity::System => None,
+                            MachineIdentity::ClientId(id) => Some(UserAssignedId::ClientId(id)),
+                            MachineIdentity::ObjectId(id) => Some(UserAssignedId::ObjectId(id)),
+                            MachineIdentity::ResourceId(id) => Some(UserAssignedId::ResourceId(id)),
+                        },
                         client_options: desk.options(&desk.metadata),
                     }));
                 let host = Some("the metadata service");
@@ -139,7 +156,46 @@ impl Credential {
                     error.with_hint(hint)
                 })
             }
+            Self::AzureDeveloperCli => {
+                let credential =
+                    AzureDeveloperCliCredential::new(Some(AzureDeveloperCliCredentialOptions {
+                        executor: Some(Arc::new(CommandLine(desk.environment.clone()))),
+                        ..Default::default()
+                    }));
+                let asked = self.ask(desk, credential, None, "").await;
+                asked.map_err(|error| {
+                    let text = error.to_string();
+                    let hint = if text.contains("not found on PATH") {
+                        Some(hints::NO_AZURE_DEVELOPER_CLI)
+                    } else {
+                        let signed_out = text.contains("azd auth login");
+                        signed_out.then_some(hints::AZURE_DEVELOPER_CLI_LOGIN)
+                    };
+                    error.with_hint(hint)
+                })
+            }
         }
+    }
+
+    /// Sends an assertion. Not by azure_identity's own WorkloadIdentityCredential: that one reads
+    /// the file itself, and then nobody could take its contents out of an error.
+    async fn assert(
+        &self,
+        desk: &Desk,
+        tenant_id: &str,
+        client_id: &str,
+        assertion: Secret,
+    ) -> Result<Token, SignInError> {
+        let credential = ClientAssertionCredential::new(
+            tenant_id.to_owned(),
+            client_id.to_owned(),
+            Assertion(assertion.clone()),
+            Some(ClientAssertionCredentialOptions {
+                client_options: desk.options(&desk.remote),
+            }),
+        );
+        let host = Some(desk.authority_host.as_str());
+        self.ask(desk, credential, host, assertion.expose()).await
     }
 
     async fn ask<C: TokenCredential>(
@@ -165,6 +221,7 @@ impl Credential {
 pub(super) struct Desk {
     pub environment: Environment,
     scope: String,
+    authority: reqwest::Url,
     authority_host: String,
     cloud: Arc<CloudConfiguration>,
     remote: Arc<TokenTransport>,
@@ -190,6 +247,7 @@ impl Desk {
         Ok(Self {
             environment,
             scope: format!("{}/.default", endpoints.audience),
+            authority: endpoints.authority.clone(),
             authority_host: host_of(&endpoints.authority),
             cloud: Arc::new(cloud.into()),
             remote: Arc::new(TokenTransport::new(azure_client(settings)?, None)),
@@ -207,6 +265,11 @@ impl Desk {
             cloud: Some(Arc::clone(&self.cloud)),
             ..Default::default()
         }
+    }
+
+    /// As an assertion names it.
+    fn token_endpoint(&self, tenant_id: &str) -> String {
+        format!("{}{tenant_id}/oauth2/v2.0/token", self.authority)
     }
 
     async fn read_secret(&self, source: &SecretSource) -> Result<Secret, String> {
@@ -241,6 +304,14 @@ async fn read_file(path: &Path) -> Result<Secret, String> {
     }
 }
 
+/// A file's bytes; what is no text may be a certificate in another form.
+async fn read_bytes(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
+    let bytes = tokio::fs::read(path).await;
+    bytes
+        .map(zeroize::Zeroizing::new)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
 #[derive(Debug)]
 struct Assertion(Secret);
 
@@ -251,7 +322,7 @@ impl ClientAssertion for Assertion {
     }
 }
 
-/// Runs `az`, and ends it with the sign-in that wanted it.
+/// Runs `az` or `azd`, and ends it with the sign-in that wanted it.
 #[derive(Debug)]
 struct CommandLine(Environment);
 

@@ -94,6 +94,10 @@ pub(super) fn for_entra(code: u32) -> Option<&'static str> {
             "make the application's federated credential match the token's issuer, subject and audience"
         }
         700_024 => "the federated token has expired, or this machine's clock is wrong",
+        700_027 => {
+            "upload this certificate to the application, or renew it: it is not known there, or has expired"
+        }
+        65_001 => "an administrator must consent to the application's permissions in this tenant",
         53_003 => "a conditional access policy blocks this sign-in",
         _ => return None,
     })
@@ -109,6 +113,12 @@ pub(super) const NO_AZURE_CLI: &str =
     "install the Azure CLI where this program runs, or set another azure.credential";
 
 pub(super) const AZURE_CLI_LOGIN: &str = "run `az login` as the user that runs this program";
+
+pub(super) const NO_AZURE_DEVELOPER_CLI: &str =
+    "install the Azure Developer CLI where this program runs, or set another azure.credential";
+
+pub(super) const AZURE_DEVELOPER_CLI_LOGIN: &str =
+    "run `azd auth login` as the user that runs this program";
 
 pub(super) const NO_CREDENTIAL: &str =
     "set azure.credential, or what one of these needs from the environment";
@@ -132,7 +142,7 @@ mod tests {
     #[test]
     fn every_hint_is_short() {
         for code in [
-            7_000_215, 7_000_222, 700_016, 90_002, 70_011, 70_021, 700_213,
+            7_000_215, 7_000_222, 700_016, 90_002, 70_011, 70_021, 700_213, 700_027, 65_001,
         ] {
             let hint = for_entra(code).unwrap();
             assert!(hint.len() < 120 && !hint.ends_with('.'), "{hint}");

@@ -16,6 +16,7 @@
 //! The API: <https://learn.microsoft.com/azure/azure-monitor/logs/api/overview>.
 
 mod api_error;
+mod assertion;
 mod budget;
 mod cell;
 mod chain;

@@ -14,7 +14,8 @@ use tracing::{Instrument, Span};
 
 use super::sign_in::SignInError;
 use crate::config::Secret;
-use crate::telemetry::{FailureReason, spans};
+use crate::telemetry::events::SignedIn;
+use crate::telemetry::{FailureReason, SelfMetrics, spans};
 
 /// A bearer token, ready to send.
 pub(super) struct Token {
@@ -75,6 +76,21 @@ impl fmt::Debug for Token {
     }
 }
 
+/// Whom a cache's tokens are for, and where its sign-ins are counted.
+pub(super) struct Counting {
+    pub service: &'static str,
+    pub metrics: SelfMetrics,
+}
+
+impl Counting {
+    pub fn logs(metrics: &SelfMetrics) -> Self {
+        Self {
+            service: "logs",
+            metrics: metrics.clone(),
+        }
+    }
+}
+
 /// Whoever can get a new token.
 pub(super) trait TokenSource: Send + Sync {
     fn sign_in(&self) -> BoxFuture<'_, Result<Token, SignInError>>;
@@ -101,6 +117,7 @@ pub(super) struct TokenCache(Arc<Shelf>);
 struct Shelf {
     source: Box<dyn TokenSource>,
     clock: Clock,
+    counting: Counting,
     state: Mutex<State>,
 }
 
@@ -113,14 +130,15 @@ struct State {
 }
 
 impl TokenCache {
-    pub fn new(source: Box<dyn TokenSource>) -> Self {
-        Self::with_clock(source, Box::new(Timestamp::now))
+    pub fn new(source: Box<dyn TokenSource>, counting: Counting) -> Self {
+        Self::with_clock(source, counting, Box::new(Timestamp::now))
     }
 
-    fn with_clock(source: Box<dyn TokenSource>, clock: Clock) -> Self {
+    fn with_clock(source: Box<dyn TokenSource>, counting: Counting, clock: Clock) -> Self {
         Self(Arc::new(Shelf {
             source,
             clock,
+            counting,
             state: Mutex::default(),
         }))
     }
@@ -179,6 +197,11 @@ impl Shelf {
                 Err(SignInError::before("sign-in", cause))
             })
             .map(Arc::new);
+        SignedIn {
+            service: self.counting.service,
+            expires: outcome.as_ref().ok().map(|token| token.expires),
+        }
+        .emit(&self.counting.metrics);
         let now = (self.clock)();
         let mut state = self.lock();
         state.flight = None;

@@ -51,7 +51,11 @@ fn rig(outcomes: &[Result<(&'static str, i64), &'static str>], gate: Option<Arc<
     let clock = Arc::clone(&now);
     let clock = move || Timestamp::from_second(clock.load(Ordering::SeqCst)).unwrap();
     Rig {
-        cache: TokenCache::with_clock(Box::new(source), Box::new(clock)),
+        cache: TokenCache::with_clock(
+            Box::new(source),
+            Counting::logs(&SelfMetrics::new().unwrap()),
+            Box::new(clock),
+        ),
         calls,
         now,
     }

@@ -11,8 +11,8 @@ use serde_saphyr::Spanned;
 
 use super::problem::{Problem, Problems};
 use super::settings::{
-    AzureSettings, BudgetSettings, CredentialChoice, Endpoints, Limits, Located, SecretSource,
-    Settings, Workspace, WorkspaceId,
+    AzureSettings, BudgetSettings, CredentialChoice, Endpoints, Limits, Located, MachineIdentity,
+    SecretSource, Settings, Workspace, WorkspaceId,
 };
 use super::{raw, yaml};
 
@@ -227,23 +227,14 @@ impl Reader<'_> {
         match raw {
             raw::Credential::Default => CredentialChoice::Default,
             raw::Credential::AzureCli => CredentialChoice::AzureCli,
-            raw::Credential::ManagedIdentity(identity) => CredentialChoice::ManagedIdentity {
-                client_id: identity.client_id,
-            },
+            raw::Credential::AzureDeveloperCli => CredentialChoice::AzureDeveloperCli,
+            raw::Credential::ManagedIdentity(identity) => {
+                CredentialChoice::ManagedIdentity(self.machine_identity(identity))
+            }
             raw::Credential::WorkloadIdentity(_) => CredentialChoice::WorkloadIdentity,
             raw::Credential::ClientSecret(secret) => {
                 let line = yaml::line(&secret.client_id);
-                for (key, value) in [
-                    ("tenant_id", &secret.tenant_id),
-                    ("client_id", &secret.client_id),
-                ] {
-                    if value.value.trim().is_empty() {
-                        self.problem(
-                            yaml::line(value),
-                            format!("client_secret.{key} must not be empty"),
-                        );
-                    }
-                }
+                self.application("client_secret", &secret.tenant_id, &secret.client_id);
                 let source = match (secret.secret_file, secret.secret_env) {
                     (Some(file), None) => SecretSource::File(self.folder.join(file)),
                     (None, Some(variable)) => SecretSource::Env(variable),
@@ -258,7 +249,51 @@ impl Reader<'_> {
                     secret: source,
                 }
             }
+            raw::Credential::ClientCertificate(certificate) => {
+                let (tenant_id, client_id) = (certificate.tenant_id, certificate.client_id);
+                self.application("client_certificate", &tenant_id, &client_id);
+                CredentialChoice::ClientCertificate {
+                    tenant_id: tenant_id.value,
+                    client_id: client_id.value,
+                    file: self.folder.join(certificate.certificate_file),
+                }
+            }
         }
+    }
+
+    fn application(
+        &mut self,
+        kind: &str,
+        tenant_id: &Spanned<String>,
+        client_id: &Spanned<String>,
+    ) {
+        for (key, value) in [("tenant_id", tenant_id), ("client_id", client_id)] {
+            if value.value.trim().is_empty() {
+                self.problem(yaml::line(value), format!("{kind}.{key} must not be empty"));
+            }
+        }
+    }
+
+    fn machine_identity(&mut self, raw: raw::ManagedIdentity) -> MachineIdentity {
+        let ids = [
+            (raw.client_id, MachineIdentity::ClientId as fn(String) -> _),
+            (raw.object_id, MachineIdentity::ObjectId),
+            (raw.resource_id, MachineIdentity::ResourceId),
+        ];
+        let mut given = ids.into_iter().filter_map(|(id, kind)| Some((id?, kind)));
+        let Some((id, kind)) = given.next() else {
+            return MachineIdentity::System;
+        };
+        if let Some((second, _)) = given.next() {
+            self.problem(
+                yaml::line(&second),
+                "managed_identity takes one of client_id, object_id and resource_id",
+            );
+        }
+        if id.value.trim().is_empty() {
+            self.problem(yaml::line(&id), "managed_identity's id must not be empty");
+        }
+        kind(id.value)
     }
 
     fn workspaces(&mut self, raw: Vec<raw::Workspace>) -> Vec<Workspace> {

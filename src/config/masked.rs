@@ -6,8 +6,8 @@ use reqwest::Url;
 
 use super::otlp::{OtlpCompression, OtlpConnection, OtlpMetrics, OtlpSettings, OtlpTraces};
 use super::settings::{
-    AzureSettings, BudgetSettings, CredentialChoice, Endpoints, Limits, SecretSource, Settings,
-    Workspace,
+    AzureSettings, BudgetSettings, CredentialChoice, Endpoints, Limits, MachineIdentity,
+    SecretSource, Settings, Workspace,
 };
 
 impl Settings {
@@ -87,12 +87,28 @@ impl Pairs {
             }
             CredentialChoice::AzureCli => self.add(key, "azure_cli"),
             CredentialChoice::WorkloadIdentity => self.add(key, "workload_identity"),
-            CredentialChoice::ManagedIdentity { client_id } => {
+            CredentialChoice::AzureDeveloperCli => self.add(key, "azure_developer_cli"),
+            CredentialChoice::ManagedIdentity(identity) => {
                 self.add(key, "managed_identity");
-                let client_id = client_id.as_deref();
+                let (name, id) = match identity {
+                    MachineIdentity::System => ("client_id", "none, the system's identity"),
+                    MachineIdentity::ClientId(id) => ("client_id", &**id),
+                    MachineIdentity::ObjectId(id) => ("object_id", &**id),
+                    MachineIdentity::ResourceId(id) => ("resource_id", &**id),
+                };
+                self.add(format!("{key}.{name}"), id);
+            }
+            CredentialChoice::ClientCertificate {
+                tenant_id,
+                client_id,
+                file,
+            } => {
+                self.add(key, "client_certificate");
+                self.add(format!("{key}.tenant_id"), &**tenant_id);
+                self.add(format!("{key}.client_id"), &**client_id);
                 self.add(
-                    format!("{key}.client_id"),
-                    client_id.unwrap_or("none, the system's identity"),
+                    format!("{key}.certificate"),
+                    format!("from file {}", name(file)),
                 );
             }
             CredentialChoice::ClientSecret {

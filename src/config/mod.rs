@@ -22,8 +22,8 @@ pub use problem::{Problem, Problems};
 pub use reference::{KEYS, Key};
 pub use secret::Secret;
 pub use settings::{
-    AzureSettings, BudgetSettings, CredentialChoice, Endpoints, Limits, Located, SecretSource,
-    Settings, Workspace, WorkspaceId, WorkspaceIdError,
+    AzureSettings, BudgetSettings, CredentialChoice, Endpoints, Limits, Located, MachineIdentity,
+    SecretSource, Settings, Workspace, WorkspaceId, WorkspaceIdError,
 };
 pub use web::{ClientPolicy, Clients, Curve, Pem, Rate, TlsSettings, TlsVersion, WebSettings};
 

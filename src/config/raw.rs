@@ -79,21 +79,25 @@ pub struct CustomCloud {
     pub resource_manager: Option<Spanned<String>>,
 }
 
-/// `default`, `azure_cli`, or a map with one key.
+/// `default`, `azure_cli`, `azure_developer_cli`, or a map with one key.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Credential {
     Default,
     AzureCli,
+    AzureDeveloperCli,
     ManagedIdentity(ManagedIdentity),
     WorkloadIdentity(WorkloadIdentity),
     ClientSecret(ClientSecret),
+    ClientCertificate(ClientCertificate),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ManagedIdentity {
-    pub client_id: Option<String>,
+    pub client_id: Option<Spanned<String>>,
+    pub object_id: Option<Spanned<String>>,
+    pub resource_id: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +111,14 @@ pub struct ClientSecret {
     pub client_id: Spanned<String>,
     pub secret_file: Option<PathBuf>,
     pub secret_env: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificate {
+    pub tenant_id: Spanned<String>,
+    pub client_id: Spanned<String>,
+    pub certificate_file: PathBuf,
 }
 
 #[derive(Deserialize)]

@@ -69,9 +69,9 @@ pub const KEYS: &[Key] = &[
     ),
     Key::new(
         "azure.credential",
-        "`default`, `azure_cli` or a map with one key",
+        "`default`, `azure_cli`, `azure_developer_cli` or a map with one key",
         "`default`",
-        "Who the exporter signs in as. `default` takes the first that works: a client secret from the environment, workload identity, managed identity, Azure CLI.",
+        "Who the exporter signs in as. `default` takes the first that works: a client secret from the environment, workload identity, managed identity, Azure CLI, Azure Developer CLI.",
     ),
     Key::new(
         "azure.credential.managed_identity",
@@ -84,6 +84,18 @@ pub const KEYS: &[Key] = &[
         "text",
         "the system-assigned identity",
         "Which user-assigned identity.",
+    ),
+    Key::new(
+        "azure.credential.managed_identity.object_id",
+        "text",
+        "",
+        "The same by its object (principal) id.",
+    ),
+    Key::new(
+        "azure.credential.managed_identity.resource_id",
+        "text",
+        "",
+        "The same by its ARM resource id; not on App Service.",
     ),
     Key::new(
         "azure.credential.workload_identity",
@@ -120,6 +132,30 @@ pub const KEYS: &[Key] = &[
         "text",
         "this or `secret_file`",
         "The environment variable that holds the secret.",
+    ),
+    Key::new(
+        "azure.credential.client_certificate",
+        "map",
+        "",
+        "An app registration with a certificate.",
+    ),
+    Key::new(
+        "azure.credential.client_certificate.tenant_id",
+        "text",
+        "required",
+        "The directory's id.",
+    ),
+    Key::new(
+        "azure.credential.client_certificate.client_id",
+        "text",
+        "required",
+        "The application's id.",
+    ),
+    Key::new(
+        "azure.credential.client_certificate.certificate_file",
+        "path to PEM",
+        "required",
+        "The file that holds the certificate and its RSA private key without a password; read again at each sign-in.",
     ),
     Key::new(
         "azure.ca_file",

@@ -138,10 +138,9 @@ pub enum CredentialChoice {
     /// The documented chain: the first that is configured in the environment and works.
     Default,
     AzureCli,
-    ManagedIdentity {
-        /// A user-assigned identity's client id; the system's identity without it.
-        client_id: Option<String>,
-    },
+    /// `azd`.
+    AzureDeveloperCli,
+    ManagedIdentity(MachineIdentity),
     /// From `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_FEDERATED_TOKEN_FILE`.
     WorkloadIdentity,
     ClientSecret {
@@ -149,6 +148,22 @@ pub enum CredentialChoice {
         client_id: String,
         secret: SecretSource,
     },
+    ClientCertificate {
+        tenant_id: String,
+        client_id: String,
+        /// PEM: the certificate and its private key.
+        file: PathBuf,
+    },
+}
+
+/// Which of a machine's managed identities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MachineIdentity {
+    System,
+    /// A user-assigned one by its client id; the other two name the same thing otherwise.
+    ClientId(String),
+    ObjectId(String),
+    ResourceId(String),
 }
 
 /// Where a secret is read from; never the configuration itself.

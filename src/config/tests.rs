@@ -73,12 +73,30 @@ fn every_form_of_credential_is_read() {
     assert_eq!(credential("azure_cli"), CredentialChoice::AzureCli);
     assert_eq!(
         credential("{managed_identity: {}}"),
-        CredentialChoice::ManagedIdentity { client_id: None }
+        CredentialChoice::ManagedIdentity(MachineIdentity::System)
     );
     assert_eq!(
         credential("{managed_identity: {client_id: abc}}"),
-        CredentialChoice::ManagedIdentity {
-            client_id: Some("abc".into())
+        CredentialChoice::ManagedIdentity(MachineIdentity::ClientId("abc".into()))
+    );
+    assert_eq!(
+        credential("{managed_identity: {object_id: o}}"),
+        CredentialChoice::ManagedIdentity(MachineIdentity::ObjectId("o".into()))
+    );
+    assert_eq!(
+        credential("{managed_identity: {resource_id: /r}}"),
+        CredentialChoice::ManagedIdentity(MachineIdentity::ResourceId("/r".into()))
+    );
+    assert_eq!(
+        credential("azure_developer_cli"),
+        CredentialChoice::AzureDeveloperCli
+    );
+    assert_eq!(
+        credential("{client_certificate: {tenant_id: t, client_id: c, certificate_file: a.pem}}"),
+        CredentialChoice::ClientCertificate {
+            tenant_id: "t".into(),
+            client_id: "c".into(),
+            file: "/etc/x/a.pem".into(),
         }
     );
     assert_eq!(

@@ -28,6 +28,26 @@ impl ApiRequest<'_> {
     }
 }
 
+/// A sign-in ended. Its failure is logged by whoever needed the token.
+pub struct SignedIn {
+    /// What the token is for.
+    pub service: &'static str,
+    /// When the new token ends; `None`: there is none.
+    pub expires: Option<jiff::Timestamp>,
+}
+
+impl SignedIn {
+    pub fn emit(&self, metrics: &SelfMetrics) {
+        metrics.count_sign_in(self.service, self.expires);
+        let outcome = if self.expires.is_some() {
+            "success"
+        } else {
+            "failure"
+        };
+        tracing::debug!(service = self.service, outcome, "sign-in");
+    }
+}
+
 /// A connection to our own server was ended by us before its client was done.
 pub struct ConnectionCut {
     pub reason: CutReason,

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 use super::FailureReason;
 use super::budget::BudgetMetrics;
@@ -16,6 +18,8 @@ pub struct SelfMetrics {
     began: Timestamp,
     api_requests: IntCounterVec,
     pub(super) budget: BudgetMetrics,
+    sign_ins: IntCounterVec,
+    token_expiry: IntGaugeVec,
     http_requests: IntCounterVec,
     http_connections_cut: IntCounterVec,
     web_config_reloads: IntCounterVec,
@@ -50,6 +54,20 @@ impl SelfMetrics {
                 &["outcome"],
             )?,
             budget: BudgetMetrics::new()?,
+            sign_ins: IntCounterVec::new(
+                Opts::new(
+                    "vminsights_exporter_credential_sign_ins_total",
+                    "Sign-ins at Microsoft Entra ID or a managed identity, by what the token is for (logs, resource_manager) and outcome: success or failure.",
+                ),
+                &["service", "outcome"],
+            )?,
+            token_expiry: IntGaugeVec::new(
+                Opts::new(
+                    "vminsights_exporter_credential_token_expiry_timestamp_seconds",
+                    "When the access token that is held ends, by what it is for; absent until there is one.",
+                ),
+                &["service"],
+            )?,
             http_requests: IntCounterVec::new(
                 Opts::new(
                     "vminsights_exporter_http_requests_total",
@@ -127,6 +145,9 @@ impl SelfMetrics {
         ) {
             metrics.api_requests.with_label_values(&[outcome]);
         }
+        for outcome in [SUCCESS, FAILURE] {
+            metrics.sign_ins.with_label_values(&["logs", outcome]);
+        }
         for reason in CutReason::ALL {
             let labels = [reason.as_str()];
             metrics.http_connections_cut.with_label_values(&labels);
@@ -141,6 +162,8 @@ impl SelfMetrics {
         metrics.set_shard(0, 1);
         metrics.register(&metrics.api_requests)?;
         metrics.budget.register(&metrics)?;
+        metrics.register(&metrics.sign_ins)?;
+        metrics.register(&metrics.token_expiry)?;
         metrics.register(&metrics.http_requests)?;
         metrics.register(&metrics.http_connections_cut)?;
         metrics.register(&metrics.web_config_reloads)?;
@@ -180,6 +203,16 @@ impl SelfMetrics {
     pub(super) fn count_api_request(&self, failure: Option<FailureReason>) {
         let outcome = failure.map_or(SUCCESS, FailureReason::as_str);
         self.api_requests.with_label_values(&[outcome]).inc();
+    }
+
+    /// Counts a sign-in for `service`; the moment is the new token's end, `None` if there is none.
+    pub(super) fn count_sign_in(&self, service: &str, expires: Option<Timestamp>) {
+        let outcome = if expires.is_some() { SUCCESS } else { FAILURE };
+        self.sign_ins.with_label_values(&[service, outcome]).inc();
+        if let Some(expires) = expires {
+            let gauge = self.token_expiry.with_label_values(&[service]);
+            gauge.set(expires.as_second());
+        }
     }
 
     /// Counts an answered request. Not an event with a log line: scrapes are too many for that.

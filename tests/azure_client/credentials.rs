@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use vminsights_exporter::azure::{Environment, LogsClient};
-use vminsights_exporter::config::{CredentialChoice, SecretSource};
+use vminsights_exporter::config::{CredentialChoice, MachineIdentity, SecretSource};
 use vminsights_exporter::telemetry::error_chain;
 
 use crate::rig::{
@@ -134,6 +134,98 @@ async fn workload_identity_sends_its_file_and_reads_it_again() {
 }
 
 #[tokio::test]
+async fn a_client_certificate_signs_anew_with_the_file_as_it_is() {
+    let mut rig = Rig::asking(forgetful).await;
+    let file = rig.folder.path().join("client.pem");
+    let pem = include_str!("../../src/azure/testdata/client.pem");
+    std::fs::write(&file, pem).unwrap();
+    rig.settings.credential = CredentialChoice::ClientCertificate {
+        tenant_id: TENANT.into(),
+        client_id: "app".into(),
+        file: file.clone(),
+    };
+    let client = rig.client();
+    for _ in 0..2 {
+        ask(&client, PATIENT).await.unwrap_err();
+    }
+    let seen = rig.entra.seen();
+    let assertion = |seen: &Seen| seen.form("client_assertion").unwrap();
+    assert_eq!(seen.len(), 2);
+    assert_ne!(assertion(&seen[0]), assertion(&seen[1]));
+    assert_eq!(assertion(&seen[0]).split('.').count(), 3);
+    assert_eq!(seen[0].form("client_id").as_deref(), Some("app"));
+    assert_eq!(seen[0].form("client_secret"), None);
+
+    std::fs::write(&file, "nothing").unwrap();
+    let told = crate::rig::Told::of(&ask(&client, PATIENT).await.unwrap_err());
+    assert_eq!(
+        told.text,
+        format!(
+            "cannot sign in: client_certificate: {} holds no private key in PEM form",
+            file.display()
+        )
+    );
+    assert_eq!(rig.entra.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn the_azure_developer_cli_is_run() {
+    let mut rig = Rig::asking(HonestWorkspace).await;
+    rig.settings.credential = CredentialChoice::AzureDeveloperCli;
+    let answer = r#"echo '{"token": "token-of-a-person", "expiresOn": "3000-01-01T00:00:00Z"}'"#;
+    rig.environment = fake_cli(rig.folder.path(), "azd", answer);
+    rig.ask().await.unwrap();
+    assert_eq!(bearer(&rig), ["Bearer token-of-a-person"]);
+
+    rig.environment = metadata_at(&nobody());
+    let told = rig.failure().await;
+    assert_eq!(
+        told.text,
+        "cannot sign in: azure_developer_cli: azd not found on PATH"
+    );
+    assert!(told.hint.contains("Azure Developer CLI"), "{told:?}");
+}
+
+#[tokio::test]
+async fn sign_ins_and_the_token_s_end_are_measured() {
+    let rig = Rig::signing_in_at(|_: &Seen| Reply::json(401, "{}")).await;
+    rig.ask().await.unwrap_err();
+    let family = |rig: &Rig, name: &str| {
+        let families = rig.metrics.gather().into_iter();
+        let mut found = families.filter(|family| family.name() == name);
+        let values = found.next().map(|family| {
+            let metrics = family.get_metric().iter();
+            metrics
+                .map(|m| {
+                    let labels = m.get_label().iter().map(|label| label.value().to_owned());
+                    let value = m.get_counter().get_value() + m.get_gauge().get_value();
+                    (labels.collect::<Vec<_>>().join(" "), value)
+                })
+                .collect::<Vec<_>>()
+        });
+        values.unwrap_or_default()
+    };
+    let sign_ins = "vminsights_exporter_credential_sign_ins_total";
+    let expiry = "vminsights_exporter_credential_token_expiry_timestamp_seconds";
+    assert_eq!(
+        family(&rig, sign_ins),
+        [("failure logs".into(), 1.0), ("success logs".into(), 0.0)]
+    );
+    assert!(family(&rig, expiry).is_empty());
+
+    let metadata = Server::plain(MetadataEndpoint).await;
+    let mut rig = Rig::asking(HonestWorkspace).await;
+    rig.environment = metadata_at(&metadata.address);
+    rig.settings.credential = CredentialChoice::ManagedIdentity(MachineIdentity::System);
+    rig.ask().await.unwrap();
+    assert_eq!(
+        family(&rig, sign_ins),
+        [("failure logs".into(), 0.0), ("success logs".into(), 1.0)]
+    );
+    assert_eq!(family(&rig, expiry), [("logs".into(), 32_503_680_000.0)]);
+}
+
+#[tokio::test]
 async fn workload_identity_names_the_variable_that_is_missing() {
     let mut rig = Rig::asking(HonestWorkspace).await;
     rig.settings.credential = CredentialChoice::WorkloadIdentity;
@@ -167,8 +259,13 @@ async fn a_managed_identity_asks_the_metadata_service() {
     let metadata = Server::plain(MetadataEndpoint).await;
     let mut rig = Rig::asking(HonestWorkspace).await;
     rig.environment = metadata_at(&metadata.address);
-    for client_id in [None, Some("mine".to_owned())] {
-        rig.settings.credential = CredentialChoice::ManagedIdentity { client_id };
+    for identity in [
+        MachineIdentity::System,
+        MachineIdentity::ClientId("mine".into()),
+        MachineIdentity::ObjectId("principal".into()),
+        MachineIdentity::ResourceId("/subscriptions/s".into()),
+    ] {
+        rig.settings.credential = CredentialChoice::ManagedIdentity(identity);
         rig.ask().await.unwrap();
     }
     let seen = metadata.seen();
@@ -178,7 +275,12 @@ async fn a_managed_identity_asks_the_metadata_service() {
     assert_eq!(seen[0].parameter("resource").as_deref(), Some(AUDIENCE));
     assert_eq!(seen[0].parameter("client_id"), None);
     assert_eq!(seen[1].parameter("client_id").as_deref(), Some("mine"));
-    assert_eq!(bearer(&rig), ["Bearer token-of-the-machine"; 2]);
+    assert_eq!(seen[2].parameter("object_id").as_deref(), Some("principal"));
+    assert_eq!(
+        seen[3].parameter("msi_res_id").as_deref(),
+        Some("/subscriptions/s")
+    );
+    assert_eq!(bearer(&rig), ["Bearer token-of-the-machine"; 4]);
     assert!(rig.entra.seen().is_empty());
 }
 
@@ -186,7 +288,7 @@ async fn a_managed_identity_asks_the_metadata_service() {
 async fn the_metadata_service_is_not_asked_by_a_proxy() {
     let metadata = Server::plain(MetadataEndpoint).await;
     let mut rig = Rig::asking(HonestWorkspace).await;
-    rig.settings.credential = CredentialChoice::ManagedIdentity { client_id: None };
+    rig.settings.credential = CredentialChoice::ManagedIdentity(MachineIdentity::System);
     rig.settings.proxy = Some(nobody().parse().unwrap());
     rig.environment = metadata_at(&metadata.address);
     let told = rig.failure().await;
@@ -212,7 +314,7 @@ async fn a_metadata_service_that_refuses_is_asked_once() {
         let metadata = Server::plain(move |_: &Seen| Reply::json(status, body)).await;
         let mut rig = Rig::asking(HonestWorkspace).await;
         rig.environment = metadata_at(&metadata.address);
-        rig.settings.credential = CredentialChoice::ManagedIdentity { client_id: None };
+        rig.settings.credential = CredentialChoice::ManagedIdentity(MachineIdentity::System);
         let told = rig.failure().await;
         assert_eq!(
             told.text,
@@ -233,7 +335,7 @@ fn nobody() -> String {
 async fn off_azure_a_managed_identity_says_so() {
     let mut rig = Rig::asking(HonestWorkspace).await;
     rig.environment = metadata_at(&nobody());
-    rig.settings.credential = CredentialChoice::ManagedIdentity { client_id: None };
+    rig.settings.credential = CredentialChoice::ManagedIdentity(MachineIdentity::System);
     let told = rig.failure().await;
     assert_eq!(told.reason, "sign_in");
     assert!(told.text.contains("Connection refused"), "{told:?}");
@@ -276,14 +378,18 @@ async fn on_app_service_a_managed_identity_asks_there() {
 #[ignore = "runs in a process of its own, started by the test above"]
 async fn in_an_app_service_process() {
     let mut rig = Rig::asking(HonestWorkspace).await;
-    rig.settings.credential = CredentialChoice::ManagedIdentity { client_id: None };
+    rig.settings.credential = CredentialChoice::ManagedIdentity(MachineIdentity::System);
     rig.ask().await.unwrap();
     assert_eq!(bearer(&rig), ["Bearer token-of-the-machine"]);
 }
 
 /// A folder with an `az` that does this.
 fn fake_az(folder: &Path, script: &str) -> Environment {
-    let az = folder.join("az");
+    fake_cli(folder, "az", script)
+}
+
+fn fake_cli(folder: &Path, name: &str, script: &str) -> Environment {
+    let az = folder.join(name);
     std::fs::write(&az, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&az, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:/usr/bin:/bin", folder.display());
@@ -338,7 +444,7 @@ async fn the_default_chain_tells_of_each_link_when_none_works() {
         "cannot sign in: default: no credential works (client_secret: skipped, AZURE_TENANT_ID is not set; ",
         "workload_identity: skipped, AZURE_TENANT_ID is not set; ",
         "managed_identity at the metadata service: error sending request: ",
-        "azure_cli: az not found on PATH)",
+        "azure_cli: az not found on PATH; azure_developer_cli: azd not found on PATH)",
     ] {
         assert!(told.text.contains(part), "{told:?}");
     }
