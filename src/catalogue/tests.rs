@@ -43,7 +43,10 @@ const KQL: &str = "Heartbeat | summarize Rows = count() by Computer";
 #[test]
 fn every_pack_loads_without_a_warning() {
     let names = packs::names();
-    assert_eq!(names, ["connections", "feed", "threats", "threats_nta", "vm"]);
+    assert_eq!(
+        names,
+        ["connections", "feed", "threats", "threats_nta", "vm"]
+    );
     let catalogue = Catalogue::load(&settings(&names, None), Path::new("exporter.yaml")).unwrap();
     assert_eq!(catalogue.warnings, []);
     let names: Vec<&str> = catalogue.queries.iter().map(|q| q.name.as_str()).collect();
@@ -62,9 +65,13 @@ fn every_pack_loads_without_a_warning() {
             "network",
             "nta_threat_connections",
             "nta_threat_last_seen",
+            "table_collected",
+            "table_delays",
             "table_freshness",
             "threat_connections",
             "threat_indicators",
+            "threat_intelligence",
+            "vm_connections_feed",
             "vm_info"
         ]
     );
