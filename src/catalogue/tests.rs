@@ -43,22 +43,35 @@ const KQL: &str = "Heartbeat | summarize Rows = count() by Computer";
 #[test]
 fn every_pack_loads_without_a_warning() {
     let names = packs::names();
-    assert_eq!(names, ["feed", "threats", "vm"]);
+    assert_eq!(
+        names,
+        ["connections", "feed", "threats", "threats_nta", "vm"]
+    );
     let catalogue = Catalogue::load(&settings(&names, None), Path::new("exporter.yaml")).unwrap();
     assert_eq!(catalogue.warnings, []);
     let names: Vec<&str> = catalogue.queries.iter().map(|q| q.name.as_str()).collect();
     assert_eq!(
         names,
         [
+            "connection_bound_ports",
+            "connection_ports",
+            "connection_processes",
+            "connection_traffic",
             "cpu",
             "disk_activity",
             "heartbeat",
             "logical_disks",
             "memory",
             "network",
+            "nta_threat_connections",
+            "nta_threat_last_seen",
+            "table_collected",
+            "table_delays",
             "table_freshness",
             "threat_connections",
             "threat_indicators",
+            "threat_intelligence",
+            "vm_connections_feed",
             "vm_info"
         ]
     );
@@ -67,7 +80,7 @@ fn every_pack_loads_without_a_warning() {
 #[test]
 fn every_series_of_the_vm_and_threats_packs_bears_vm_and_resource_id() {
     let catalogue = Catalogue::load(
-        &settings(&["vm", "threats"], None),
+        &settings(&["vm", "threats", "connections", "threats_nta"], None),
         Path::new("exporter.yaml"),
     )
     .unwrap();
@@ -205,8 +218,8 @@ fn an_unknown_pack_and_a_missing_folder_are_reported_where_they_were_written() {
     let problems = Catalogue::load(&settings, Path::new("exporter.yaml")).unwrap_err();
     assert_eq!(
         problems.to_string(),
-        "exporter.yaml:4: pack \"wm\" does not exist; the packs are feed, threats, vm\n\
-         exporter.yaml:4: pack \"vm/../feed\" does not exist; the packs are feed, threats, vm\n\
+        "exporter.yaml:4: pack \"wm\" does not exist; the packs are connections, feed, threats, threats_nta, vm\n\
+         exporter.yaml:4: pack \"vm/../feed\" does not exist; the packs are connections, feed, threats, threats_nta, vm\n\
          exporter.yaml:5: queries_dir /nowhere: No such file or directory (os error 2)"
     );
 }

@@ -86,6 +86,7 @@ fn write_configuration(folder: &Path, access: &Access) -> io::Result<PathBuf> {
   ca_file: ca.pem
 workspaces:
   - {{id: {workspace}, name: demo}}
+packs: [vm, threats, feed, connections]
 ",
             endpoint = access.endpoint,
             audience = access.audience,

@@ -113,10 +113,11 @@ fn in_parallel(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     use super::*;
-    use crate::kql::{Database, Schema};
+    use crate::kql::{Database, QueryOptions, Schema};
     use crate::simulator::Scenario;
 
     const START: i64 = 29_500_000;
@@ -145,6 +146,92 @@ mod tests {
         assert_eq!(heartbeats(&tables), 181 * 12);
         extend(&fleet, &tables, START + RETENTION - 170).unwrap();
         assert_eq!(heartbeats(&tables), 172 * 12, "the first ten minutes went");
+    }
+
+    /// What a pack's query answers over an hour of attacks, as rows of texts, sorted.
+    fn ask(kql: &str) -> Vec<Vec<String>> {
+        let schema = Schema::vm_insights();
+        let tables = Tables::new(schema.clone());
+        let fleet = Fleet::new(1, Scenario::Attack, 12, START, Arc::new(schema), "id");
+        fill(&fleet, &tables, START).unwrap();
+        let options = QueryOptions {
+            // What is late has come.
+            now: fleet.pace().start_of(START + 200),
+            timespan: None,
+            max_rows: 10_000,
+            cancelled: &|| false,
+        };
+        let text = format!("let window = 1d;\n{kql}");
+        let result = crate::kql::run(&tables, &text, &options).unwrap();
+        let mut rows: Vec<Vec<String>> = (0..result.row_count)
+            .map(|row| {
+                let cells = result.data.iter().map(|column| column.value(row));
+                cells.map(|cell| format!("{cell:?}")).collect()
+            })
+            .collect();
+        rows.sort();
+        rows
+    }
+
+    #[test]
+    fn both_threat_packs_name_the_same_addresses_of_the_machines_in_azure() {
+        let of = |rows: Vec<Vec<String>>| -> BTreeSet<Vec<String>> {
+            rows.into_iter()
+                .filter(|row| row[1].contains("/microsoft.compute/"))
+                .map(|row| row[1..5].to_vec())
+                .collect()
+        };
+        let agents = of(ask(include_str!(
+            "../catalogue/packs/threats/threat_connections.kql"
+        )));
+        let flows = of(ask(include_str!(
+            "../catalogue/packs/threats_nta/nta_threat_connections.kql"
+        )));
+        assert!(agents.len() > 20, "{agents:?}");
+        assert_eq!(agents, flows);
+    }
+
+    #[test]
+    fn the_map_has_each_vm_and_no_more_than_ten_ports_of_one() {
+        let traffic = ask(include_str!(
+            "../catalogue/packs/connections/connection_traffic.kql"
+        ));
+        let vms: BTreeSet<_> = traffic.iter().map(|row| (&row[0], &row[1])).collect();
+        assert_eq!(vms.len(), 12);
+        let processes = ask(include_str!(
+            "../catalogue/packs/connections/connection_processes.kql"
+        ));
+        assert_eq!(processes.len(), 12);
+        let ports = ask(include_str!(
+            "../catalogue/packs/connections/connection_ports.kql"
+        ));
+        assert!(
+            ports.len() > 12 && ports.len() <= 12 * 11,
+            "{}",
+            ports.len()
+        );
+    }
+
+    #[test]
+    fn the_feed_tells_what_is_collected_and_that_threats_were_seen() {
+        let collected = ask(include_str!("../catalogue/packs/feed/table_collected.kql"));
+        assert_eq!(collected.len(), 6);
+        assert!(
+            collected.iter().all(|row| row[1] == "Bool(true)"),
+            "{collected:?}"
+        );
+        let seen = ask(include_str!(
+            "../catalogue/packs/feed/threat_intelligence.kql"
+        ));
+        assert_eq!(seen[0][1], "Bool(true)");
+        let vms = ask(include_str!(
+            "../catalogue/packs/feed/vm_connections_feed.kql"
+        ));
+        assert_eq!(vms.len(), 12);
+        assert_eq!(
+            ask(include_str!("../catalogue/packs/feed/table_delays.kql")).len(),
+            3
+        );
     }
 
     #[test]

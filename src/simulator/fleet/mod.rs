@@ -6,7 +6,7 @@
 //!
 //! Files, each one idea: `vm` (who is there), `disk` (how full), `flows` (who talks to whom), `story`
 //! (what a scenario makes happen), `threats` (what is known of an address); `metrics`, `connections`,
-//! `heartbeats`, `ports` and `inventory` write the tables; `dice` makes the numbers.
+//! `heartbeats`, `ports`, `netflows` and `inventory` write the tables; `dice` makes the numbers.
 
 mod connections;
 mod dice;
@@ -15,6 +15,7 @@ mod flows;
 mod heartbeats;
 mod inventory;
 mod metrics;
+mod netflows;
 mod ports;
 mod story;
 mod threats;
@@ -29,6 +30,7 @@ pub use self::dice::Dice;
 use self::heartbeats::Heartbeats;
 use self::inventory::Inventory;
 use self::metrics::Metrics;
+use self::netflows::NetFlows;
 use self::ports::Ports;
 use self::story::Story;
 use self::vm::Vm;
@@ -81,6 +83,7 @@ enum Feed {
     Heartbeat,
     Map,
     Inventory,
+    NetFlows,
 }
 
 /// A table's name and rows.
@@ -136,7 +139,15 @@ impl Fleet {
         let mut connections = Connections::new(&self.schema, &self.common);
         let mut heartbeats = Heartbeats::new(&self.schema, &self.common);
         let mut ports = Ports::new(&self.schema, &self.common);
+        let mut netflows = NetFlows::new(&self.schema, &self.common);
         for minute in minutes {
+            if NetFlows::is_due(minute) {
+                // The platform sends flow records, so they come from a VM that went silent, too.
+                for vm in &self.vms {
+                    let moment = self.moment(vm, minute, Feed::NetFlows);
+                    netflows.write(vm, &moment, &self.story)?;
+                }
+            }
             let reports_connections = self.story.reports_connections(minute);
             for vm in self.living(minute) {
                 metrics.write(vm, &self.moment(vm, minute, Feed::Metrics), &self.story)?;
@@ -157,6 +168,7 @@ impl Fleet {
         ]
         .into_iter()
         .flatten()
+        .chain(netflows.finish())
         .collect())
     }
 
