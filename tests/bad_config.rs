@@ -73,7 +73,7 @@ fn a_good_configuration_is_said_to_be_good() {
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(
-            text.starts_with("exporter.yaml: good: 1 workspaces, 10 queries, "),
+            text.starts_with("exporter.yaml: good: 1 workspaces, 14 queries, "),
             "{text}"
         );
     }
