@@ -52,19 +52,19 @@ const ANSWERS: [(&str, Expect); 18] = [
     (
         "400_semantic_error_resource_query",
         Failure(
-            "bad_query",
+            "not_found",
             "HTTP 400: SEM0100: 'summarize' operator: Failed to resolve table or column expression named \
              'resource'",
-            "",
+            "not collected here",
         ),
     ),
     (
         "400_semantic_error_sem0100",
         Failure(
-            "bad_query",
+            "not_found",
             "HTTP 400: SEM0100: 'where' operator: Failed to resolve table or column expression named \
              'AppInsights'",
-            "",
+            "not collected here",
         ),
     ),
     (
