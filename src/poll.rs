@@ -37,6 +37,10 @@ const MANY_ROWS: usize = 2_000;
 /// However long the service asks us to wait, we look again after this.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
+/// What only a person can mend (a role, a table, the query's text) is asked for ever more calmly, up to
+/// this pace, and so found soon after it has been mended.
+const CALM: Duration = Duration::from_secs(5 * 60);
+
 /// One query asked of one workspace, again and again.
 struct Poll {
     key: PollKey,
@@ -52,6 +56,8 @@ struct Poll {
     stale_at: Option<Instant>,
     /// Whether the last answer, or the lack of it, took the service long.
     slow: bool,
+    /// How many failures in a row only a person could mend.
+    hopeless: u32,
 }
 
 /// A run that is under way. Dropping it gives it up.
@@ -107,6 +113,7 @@ impl Poll {
             blocks: Vec::new(),
             stale_at: None,
             slow: false,
+            hopeless: 0,
         }
     }
 
@@ -274,6 +281,7 @@ impl Poll {
     }
 
     fn succeed(&mut self, polled: Polled, duration: Duration) {
+        self.hopeless = 0;
         let Projection {
             families,
             mut issues,
@@ -350,6 +358,17 @@ impl Poll {
                 .postpone(Instant::now() + (*wait).min(LONGEST_WAIT));
             self.status.next_run = timestamp(self.schedule.next());
         }
+        self.hopeless = match reason {
+            FailureReason::Forbidden | FailureReason::NotFound | FailureReason::BadQuery => {
+                self.hopeless.saturating_add(1)
+            }
+            _ => 0,
+        };
+        let pause = calm(self.query.interval, self.hopeless);
+        if !pause.is_zero() {
+            self.schedule.postpone(Instant::now() + pause);
+            self.status.next_run = timestamp(self.schedule.next());
+        }
         spans::failed(&Span::current(), reason);
         let message = error_chain(error);
         PollFailed {
@@ -391,6 +410,14 @@ impl Poll {
             at: Timestamp::now(),
         });
     }
+}
+
+/// How long nothing is asked after so many failures in a row that only a person could mend: after the
+/// first not at all, for it may have been a slip, then one interval, three, seven, up to [`CALM`].
+fn calm(interval: Duration, hopeless: u32) -> Duration {
+    let doubled = 1_u32.checked_shl(hopeless.saturating_sub(1));
+    let left_out = doubled.map_or(u32::MAX, |doubled| doubled.saturating_sub(1));
+    interval.saturating_mul(left_out).min(CALM)
 }
 
 /// Reads a table as the definition says.

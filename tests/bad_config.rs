@@ -76,7 +76,25 @@ fn a_good_configuration_is_said_to_be_good() {
             text.starts_with("exporter.yaml: good: 1 workspaces, 14 queries, "),
             "{text}"
         );
+        assert!(
+            text.ends_with(" warnings; needs 4.6 requests per 30 s and 0.2 at once\n"),
+            "{text}"
+        );
     }
+}
+
+#[test]
+fn what_the_budget_does_not_let_through_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = format!("{GOOD}azure: {{requests_per_30s: 4}}\n");
+    std::fs::write(folder.path().join("exporter.yaml"), yaml).unwrap();
+    let output = check(folder.path(), &["check", "--config.file=exporter.yaml"]);
+    assert_eq!(output.status.code(), Some(64));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.starts_with("error: needs 4.6 requests per 30 s and 0.2 at once, but the budget is 4 and 4: intervals 1.2 times as long"),
+        "{text}"
+    );
 }
 
 /// The command beside a configuration that sends traces and nothing else, with the rest of its section

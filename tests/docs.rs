@@ -82,6 +82,7 @@ fn metrics_md() -> String {
     let metrics = SelfMetrics::new().unwrap();
     metrics.count_http_request("metrics", 200);
     metrics.count_scrape("text", "gzip");
+    metrics.set_clock_skew(0.0);
     let push = PushMetrics::new(&metrics).unwrap();
     PushEnded {
         outcome: PushOutcome::Success,

@@ -31,6 +31,8 @@ use crate::telemetry::{FailureReason, SelfMetrics, spans};
 const UNNAMED_WAIT: Duration = Duration::from_secs(30);
 /// A query that keeps the service busy for so long is a slow one, and so is one that timed out.
 const SLOW: Duration = Duration::from_secs(5);
+/// Who has waited for its turn for so long asks for its token anew; as a rule it is the same one.
+const LONG_WAIT: Duration = Duration::from_secs(10);
 /// Between the attempts of one query: about 1, 2 and 4 seconds, spread so that queries which failed
 /// together do not come back together.
 const BACK_OFF: ExponentialBuilder = ExponentialBuilder::new()
@@ -218,7 +220,7 @@ impl Question<'_> {
 
     /// A token, then a place: a slow sign-in keeps nobody from asking.
     async fn prepare(&self) -> Result<(Arc<Token>, Place), QueryFailure> {
-        self.token().await?;
+        let token = self.token().await?;
         let Query {
             workspace,
             patience,
@@ -229,13 +231,18 @@ impl Question<'_> {
         let waiting = Instant::now();
         let entered = client.budget.enter(workspace.id, slow, self.deadline());
         let entered = entered.await;
-        client.metrics.count_budget_wait(waiting.elapsed());
+        let waited = waiting.elapsed();
+        client.metrics.count_budget_wait(waited);
         let place = entered.map_err(|none| match none {
             NoPlace::Closed(wait) => QueryFailure::not_asked(wait),
             NoPlace::Full => QueryFailure::out_of_time(patience, Step::Place),
         })?;
-        // The token may have grown old in the queue; as a rule this is the same one.
-        Ok((self.token().await?, place))
+        // The token may have grown old in the queue.
+        let token = match waited < LONG_WAIT {
+            true => token,
+            false => self.token().await?,
+        };
+        Ok((token, place))
     }
 
     async fn token(&self) -> Result<Arc<Token>, QueryFailure> {

@@ -4,6 +4,7 @@ mod about;
 mod check;
 mod completions;
 mod configuration;
+mod demand;
 mod demo;
 mod exporter;
 mod failure;

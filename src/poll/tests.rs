@@ -163,3 +163,10 @@ async fn unreadable_rows_are_rows_and_issues() {
     assert!(page(&store).contains("poll_rows{query=\"a\",workspace=\"prod\"} 3\n"));
     assert!(page(&store).contains("issue=\"unreadable\"} 2\n"));
 }
+
+#[test]
+fn what_only_a_person_can_mend_is_asked_ever_more_calmly() {
+    let minute = Duration::from_secs(60);
+    let pauses = [0, 1, 2, 3, 4, 40, u32::MAX].map(|failures| calm(minute, failures).as_secs());
+    assert_eq!(pauses, [0, 0, 60, 180, 300, 300, 300]);
+}

@@ -15,7 +15,7 @@ pub enum FailureReason {
     SignIn,
     /// The service knows who asks and refuses (401 with a fresh token, 403).
     Forbidden,
-    /// No such workspace or path (404).
+    /// No such workspace or path (404), or no such table in it (400).
     NotFound,
     /// The service refused the query's text (400).
     BadQuery,
