@@ -130,8 +130,8 @@ impl Workspace {
 
 /// All routes, behind the faults if there are any.
 pub fn router(workspace: Arc<Workspace>, faults: Faults) -> Router {
-    let injection = (!faults.is_empty())
-        .then(|| Arc::new(inject::Injection::new(faults, workspace.clone())));
+    let injection =
+        (!faults.is_empty()).then(|| Arc::new(inject::Injection::new(faults, workspace.clone())));
     let mut router = Router::new()
         .route("/{tenant}/oauth2/v2.0/token", post(sign_in::token))
         .route(
@@ -150,7 +150,5 @@ pub fn router(workspace: Arc<Workspace>, faults: Faults) -> Router {
         router = router.layer(middleware::from_fn_with_state(injection, inject::inject));
     }
     // Outermost: faults see bodies as they were written.
-    router
-        .layer(CompressionLayer::new())
-        .with_state(workspace)
+    router.layer(CompressionLayer::new()).with_state(workspace)
 }
