@@ -82,7 +82,12 @@ impl Rig {
 
     fn client(&self) -> LogsClient {
         let metrics = SelfMetrics::new().unwrap();
-        LogsClient::with_environment(&self.settings, metrics, Environment::of([])).unwrap()
+        LogsClient::with_environment(
+            &self.settings,
+            metrics,
+            Environment::of([("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1")]),
+        )
+        .unwrap()
     }
 
     async fn ask(
