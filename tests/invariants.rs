@@ -35,7 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "push",
         &["config", "exposition", "series", "snapshot", "telemetry"],
     ),
-    // Of config only `Secret`, so that its own secret does not print either.
+    // Of config only `Secret`, so that its own secret does not print either, and how YAML is read.
     ("simulator", &["config", "kql"]),
 ];
 

@@ -2,14 +2,15 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::Failure;
 use super::shutdown::Shutdown;
+use crate::config::{Problem, Problems};
 use crate::simulator::{
-    Clock, Limits, Pace, Scenario, Simulator, SimulatorError, SimulatorOptions,
+    Clock, Faults, Limits, Pace, Scenario, Simulator, SimulatorError, SimulatorOptions,
 };
 
 #[derive(Args)]
@@ -44,6 +45,12 @@ pub struct WorkspaceArguments {
     /// Where the certificate that clients need to trust is written.
     #[arg(long, value_name = "OUT", conflicts_with = "no_tls")]
     ca_file: Option<PathBuf>,
+    /// A file of what goes wrong, and when: statuses, delays, cut answers (docs/simulator.md).
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// Refuse requests beyond Azure's limits: 200 in 30 s, 5 queries at a time.
+    #[arg(long)]
+    limits: bool,
     /// Plain HTTP; on a loopback address only.
     #[arg(long)]
     no_tls: bool,
@@ -75,7 +82,12 @@ pub async fn run(arguments: WorkspaceArguments) -> Result<(), Failure> {
         )));
     }
     let mut shutdown = Shutdown::listen().map_err(Failure::failed)?;
-    let mut limits = Limits::default();
+    let faults = arguments.faults.as_deref().map(read_faults).transpose()?;
+    let mut limits = if arguments.limits {
+        Limits::default()
+    } else {
+        Limits::OFF
+    };
     // Whose minutes are shorter asks more often in the same share of them.
     let minute = arguments.row_interval.interval();
     limits.window = limits.window.mul_f64(minute.as_secs_f64() / 60.0);
@@ -90,6 +102,7 @@ pub async fn run(arguments: WorkspaceArguments) -> Result<(), Failure> {
         pace: arguments.row_interval,
         limits,
         clock: arguments.now.map_or(Clock::Real, Clock::Fixed),
+        faults: faults.unwrap_or_default(),
         ..SimulatorOptions::default()
     })
     .await
@@ -117,6 +130,13 @@ pub async fn run(arguments: WorkspaceArguments) -> Result<(), Failure> {
     shutdown.requested().await;
     simulator.stop().await;
     Ok(())
+}
+
+fn read_faults(file: &Path) -> Result<Faults, Failure> {
+    let read = std::fs::read_to_string(file)
+        .map_err(|error| Problem::new(file, None, error.to_string()))
+        .and_then(|text| Faults::from_yaml(file, &text));
+    read.map_err(|problem| Problems(vec![problem]).into())
 }
 
 /// The one line on stdout, for whoever started this.

@@ -8,6 +8,7 @@
 
 mod clock;
 mod data;
+mod faults;
 mod fleet;
 mod history;
 mod moment;
@@ -32,6 +33,7 @@ use uuid::Uuid;
 pub use self::clock::Clock;
 use self::data::Loaded;
 pub use self::data::{DataError, DataProblem};
+pub use self::faults::Faults;
 use self::fleet::{Dice, Fleet};
 pub use self::pace::{Pace, PaceError};
 pub use self::scenario::{Scenario, UnknownScenario};
@@ -64,10 +66,12 @@ pub struct SimulatorOptions {
     pub pace: Pace,
     pub token_lifetime: Duration,
     pub limits: Limits,
+    /// What goes wrong on demand.
+    pub faults: Faults,
 }
 
 impl Default for SimulatorOptions {
-    /// The demo: a mixed day of twelve VMs at `https://127.0.0.1:10049`.
+    /// The demo: a mixed day of twelve VMs at `https://127.0.0.1:10049`, without rate limits.
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 10049)),
@@ -79,7 +83,8 @@ impl Default for SimulatorOptions {
             clock: Clock::Real,
             pace: Pace::REAL,
             token_lifetime: Duration::from_secs(3599),
-            limits: Limits::default(),
+            limits: Limits::OFF,
+            faults: Faults::default(),
         }
     }
 }
@@ -189,7 +194,7 @@ impl Simulator {
             options.clock,
             options.limits,
         );
-        let router = server::router(Arc::new(workspace));
+        let router = server::router(Arc::new(workspace), options.faults);
         let server = Server::start(listener, router, certificate.map(|made| made.config));
         let mut live = JoinSet::new();
         if let Some((fleet, next)) = fleet

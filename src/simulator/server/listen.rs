@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -14,6 +15,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
+
+use super::inject::Dropped;
 
 /// A client that has not sent its request's head, or finished its handshake, by then is let go.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -132,8 +135,19 @@ where
         .timer(TokioTimer::new())
         .keep_alive_interval(PATIENCE)
         .keep_alive_timeout(PATIENCE);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request| {
+        let answer = router.call(request);
+        async move {
+            let response = answer.await.unwrap_or_else(|never| match never {});
+            match response.extensions().get::<Dropped>() {
+                Some(Dropped) => Err(std::io::Error::other("dropped on demand")),
+                None => Ok(response),
+            }
+        }
+    });
     let connection = builder
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection ended early");

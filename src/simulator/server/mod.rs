@@ -13,6 +13,7 @@ mod cache;
 mod certificate;
 mod error;
 mod headers;
+mod inject;
 mod listen;
 mod metadata;
 mod query;
@@ -28,6 +29,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, header};
+use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use tower_http::compression::CompressionLayer;
@@ -40,6 +42,7 @@ pub use self::listen::Server;
 pub use self::sign_in::SignIn;
 pub use self::throttle::{Limits, Throttle};
 use super::clock::Clock;
+use super::faults::Faults;
 use super::tables::Tables;
 
 /// The workspace's name, by which a query's `workspaces` may call it.
@@ -125,9 +128,11 @@ impl Workspace {
     }
 }
 
-/// All routes.
-pub fn router(workspace: Arc<Workspace>) -> Router {
-    Router::new()
+/// All routes, behind the faults if there are any.
+pub fn router(workspace: Arc<Workspace>, faults: Faults) -> Router {
+    let injection =
+        (!faults.is_empty()).then(|| Arc::new(inject::Injection::new(faults, workspace.clone())));
+    let mut router = Router::new()
         .route("/{tenant}/oauth2/v2.0/token", post(sign_in::token))
         .route(
             "/{tenant}/v2.0/.well-known/openid-configuration",
@@ -140,7 +145,10 @@ pub fn router(workspace: Arc<Workspace>) -> Router {
         )
         .route("/v1/workspaces/{id}/metadata", get(metadata::get))
         .fallback(|| async { ApiError::PathNotFound.into_response() })
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(CompressionLayer::new())
-        .with_state(workspace)
+        .layer(DefaultBodyLimit::max(MAX_BODY));
+    if let Some(injection) = injection {
+        router = router.layer(middleware::from_fn_with_state(injection, inject::inject));
+    }
+    // Outermost: faults see bodies as they were written.
+    router.layer(CompressionLayer::new()).with_state(workspace)
 }

@@ -56,6 +56,14 @@ impl SignIn {
             .is_some_and(|&until| now < until)
     }
 
+    /// Takes back every token that is out.
+    pub fn expire_all(&self) {
+        self.tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
     fn issue(&self, now: Instant) -> String {
         let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
