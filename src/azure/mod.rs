@@ -21,6 +21,7 @@ mod cell;
 mod chain;
 mod client;
 mod credential;
+mod discovery;
 mod environment;
 mod failure;
 mod hints;
@@ -34,6 +35,7 @@ mod verdict;
 mod wire;
 
 pub use client::{Answer, LogsClient};
+pub use discovery::{Discovery, DiscoveryError, Found};
 pub use environment::Environment;
 pub use failure::QueryFailure;
 pub use transport::ClientError;
