@@ -8,6 +8,8 @@ mod server;
 
 #[path = "azure_client/credentials.rs"]
 mod credentials;
+#[path = "azure_client/discovery.rs"]
+mod discovery;
 #[path = "azure_client/network.rs"]
 mod network;
 #[path = "azure_client/queries.rs"]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use vminsights_exporter::catalogue::{self, Catalogue, packs};
 use vminsights_exporter::config::{self, Key, Located, Settings};
 use vminsights_exporter::snapshot::POLL_FAMILIES;
+use vminsights_exporter::telemetry::events::SignedIn;
 use vminsights_exporter::telemetry::push::{PushEnded, PushOutcome};
 use vminsights_exporter::telemetry::{PushMetrics, SelfMetrics};
 
@@ -83,6 +84,12 @@ fn metrics_md() -> String {
     metrics.count_http_request("metrics", 200);
     metrics.count_scrape("text", "gzip");
     metrics.set_clock_skew(0.0);
+    let expires = Some(jiff::Timestamp::UNIX_EPOCH);
+    SignedIn {
+        service: "logs",
+        expires,
+    }
+    .emit(&metrics);
     let push = PushMetrics::new(&metrics).unwrap();
     PushEnded {
         outcome: PushOutcome::Success,

@@ -120,6 +120,9 @@ pub(super) const NO_AZURE_DEVELOPER_CLI: &str =
 pub(super) const AZURE_DEVELOPER_CLI_LOGIN: &str =
     "run `azd auth login` as the user that runs this program";
 
+pub(super) const GRANT_READER: &str = "give this identity a role that may read the workspaces of these subscriptions, such as \
+     \"Log Analytics Reader\"; a new grant can take up to an hour to work";
+
 pub(super) const NO_CREDENTIAL: &str =
     "set azure.credential, or what one of these needs from the environment";
 

@@ -22,6 +22,7 @@ mod cell;
 mod chain;
 mod client;
 mod credential;
+mod discovery;
 mod environment;
 mod failure;
 mod hints;
@@ -35,6 +36,7 @@ mod verdict;
 mod wire;
 
 pub use client::{Answer, LogsClient, Query};
+pub use discovery::{Discovery, DiscoveryError, Found};
 pub use environment::Environment;
 pub use failure::QueryFailure;
 pub use transport::ClientError;

@@ -89,6 +89,13 @@ impl Counting {
             metrics: metrics.clone(),
         }
     }
+
+    pub fn resource_manager(metrics: &SelfMetrics) -> Self {
+        Self {
+            service: "resource_manager",
+            metrics: metrics.clone(),
+        }
+    }
 }
 
 /// Whoever can get a new token.

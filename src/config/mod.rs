@@ -2,6 +2,7 @@
 //!
 //! Nothing downstream checks a setting again. A mistake is a [`Problem`] with file, line and rule.
 
+mod discover;
 mod file;
 mod load;
 mod masked;
@@ -14,6 +15,7 @@ mod settings;
 mod web;
 pub mod yaml;
 
+pub use discover::{Choice, DiscoverSettings};
 pub use file::read_text;
 pub use otlp::{
     OtlpCompression, OtlpConnection, OtlpMetrics, OtlpProtocol, OtlpSettings, OtlpTraces, Signal,

@@ -48,6 +48,25 @@ impl SignedIn {
     }
 }
 
+/// Azure was asked which workspaces there are.
+pub struct Discovered {
+    /// How many were found; `None`: it failed, and whoever asked logs why.
+    pub workspaces: Option<usize>,
+    pub at: jiff::Timestamp,
+}
+
+impl Discovered {
+    pub fn emit(&self, metrics: &SelfMetrics) {
+        metrics.count_discovery(self.workspaces, self.at);
+        let outcome = if self.workspaces.is_some() {
+            "success"
+        } else {
+            "failure"
+        };
+        tracing::debug!(workspaces = self.workspaces, outcome, "discovery");
+    }
+}
+
 /// A connection to our own server was ended by us before its client was done.
 pub struct ConnectionCut {
     pub reason: CutReason,

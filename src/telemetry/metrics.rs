@@ -20,6 +20,9 @@ pub struct SelfMetrics {
     pub(super) budget: BudgetMetrics,
     sign_ins: IntCounterVec,
     token_expiry: IntGaugeVec,
+    discoveries: IntCounterVec,
+    discovered: IntGaugeVec,
+    discovery_success: IntGaugeVec,
     http_requests: IntCounterVec,
     http_connections_cut: IntCounterVec,
     web_config_reloads: IntCounterVec,
@@ -67,6 +70,27 @@ impl SelfMetrics {
                     "When the access token that is held ends, by what it is for; absent until there is one.",
                 ),
                 &["service"],
+            )?,
+            discoveries: IntCounterVec::new(
+                Opts::new(
+                    "vminsights_exporter_discoveries_total",
+                    "Times that Azure was asked which workspaces there are, by outcome: success or failure; absent without discovery.",
+                ),
+                &["outcome"],
+            )?,
+            discovered: IntGaugeVec::new(
+                Opts::new(
+                    "vminsights_exporter_discovery_workspaces",
+                    "Workspaces that the last successful discovery found; absent before one.",
+                ),
+                &[],
+            )?,
+            discovery_success: IntGaugeVec::new(
+                Opts::new(
+                    "vminsights_exporter_discovery_last_success_timestamp_seconds",
+                    "When workspaces were last discovered; absent before that.",
+                ),
+                &[],
             )?,
             http_requests: IntCounterVec::new(
                 Opts::new(
@@ -164,6 +188,9 @@ impl SelfMetrics {
         metrics.budget.register(&metrics)?;
         metrics.register(&metrics.sign_ins)?;
         metrics.register(&metrics.token_expiry)?;
+        metrics.register(&metrics.discoveries)?;
+        metrics.register(&metrics.discovered)?;
+        metrics.register(&metrics.discovery_success)?;
         metrics.register(&metrics.http_requests)?;
         metrics.register(&metrics.http_connections_cut)?;
         metrics.register(&metrics.web_config_reloads)?;
@@ -213,6 +240,22 @@ impl SelfMetrics {
             let gauge = self.token_expiry.with_label_values(&[service]);
             gauge.set(expires.as_second());
         }
+    }
+
+    /// Counts a discovery; `None`: it failed.
+    pub(super) fn count_discovery(&self, workspaces: Option<usize>, at: Timestamp) {
+        for outcome in [SUCCESS, FAILURE] {
+            self.discoveries.with_label_values(&[outcome]);
+        }
+        let Some(workspaces) = workspaces else {
+            return self.discoveries.with_label_values(&[FAILURE]).inc();
+        };
+        self.discoveries.with_label_values(&[SUCCESS]).inc();
+        let none: [&str; 0] = [];
+        let count = i64::try_from(workspaces).unwrap_or(i64::MAX);
+        self.discovered.with_label_values(&none).set(count);
+        let success = self.discovery_success.with_label_values(&none);
+        success.set(at.as_second());
     }
 
     /// Counts an answered request. Not an event with a log line: scrapes are too many for that.
