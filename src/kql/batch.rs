@@ -285,9 +285,44 @@ impl ColumnBuilder {
                 self.values.into_iter().next().unwrap_or(Value::Null),
                 self.len,
             ),
-            None => Column::Plain(self.values.into()),
+            None => repeated(&self.values).unwrap_or_else(|| Column::Plain(self.values.into())),
         }
     }
+}
+
+/// A dictionary of numbers or moments that come again and again, which takes a sixth of the room;
+/// `None` if most come once, or are of a type whose equal values may still differ (`1.0`, `1.00`).
+fn repeated(values: &[Value]) -> Option<Column> {
+    let most = values.len() / 4;
+    let mut numbers: HashMap<Option<u64>, u32> = HashMap::new();
+    let mut distinct: Vec<Value> = Vec::new();
+    let mut codes: Vec<u32> = Vec::with_capacity(values.len());
+    for value in values {
+        let bits = match value {
+            Value::Null => None,
+            Value::Bool(truth) => Some(u64::from(*truth)),
+            Value::Int(number) => Some(i64::from(*number).cast_unsigned()),
+            Value::Long(number) => Some(number.cast_unsigned()),
+            Value::Real(number) => Some(number.to_bits()),
+            Value::DateTime(moment) => Some(moment.0.cast_unsigned()),
+            Value::TimeSpan(span) => Some(span.0.cast_unsigned()),
+            _ => return None,
+        };
+        // A batch is far from 2^32 rows.
+        let next = distinct.len() as u32;
+        let code = *numbers.entry(bits).or_insert(next);
+        if code == next {
+            if distinct.len() == most {
+                return None;
+            }
+            distinct.push(value.clone());
+        }
+        codes.push(code);
+    }
+    Some(Column::Dictionary {
+        values: distinct.into(),
+        codes: codes.into(),
+    })
 }
 
 #[cfg(test)]

@@ -183,7 +183,7 @@ impl Evaluator<'_> {
     }
 }
 
-fn all_rows(chunk: &Chunk) -> Vec<u32> {
+pub(super) fn all_rows(chunk: &Chunk) -> Vec<u32> {
     // A chunk is far from 2^32 rows.
     (0..chunk.rows as u32).collect()
 }

@@ -1,11 +1,14 @@
 //! `summarize`: groups by hash, in the order in which they first appear.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::chunk::Chunk;
+use super::expressions::all_rows;
 use super::{Done, Evaluator, Flow, column};
 use crate::kql::batch::Column;
-use crate::kql::functions::accumulators::Accumulator;
+use crate::kql::functions::accumulators::{Accumulator, is_better};
 use crate::kql::order::Key;
 use crate::kql::plan::{AggregateCall, Expr, Relation};
 use crate::kql::value::{Type, Value};
@@ -107,6 +110,17 @@ impl Evaluator<'_> {
                 .condition
                 .as_ref()
                 .map(|condition| self.select(condition, chunk));
+            let only = groups
+                .states
+                .first()
+                .and_then(|states| states[at].wants_only());
+            let selected = match (only, arguments.first()) {
+                (Some(wanted), Some(measure)) => {
+                    let rows = selected.unwrap_or_else(|| all_rows(chunk));
+                    Some(best_rows(wanted, measure, &numbers, rows))
+                }
+                _ => selected,
+            };
             let mut values: Vec<&Value> = Vec::with_capacity(arguments.len());
             let mut add = |row: usize| {
                 values.clear();
@@ -166,6 +180,29 @@ impl Evaluator<'_> {
         self.keep(new, keys.len() + 4 * aggregates.len())?;
         Ok(numbers)
     }
+}
+
+/// Of each group's rows the one with the greatest (least) measure, so that a row of many columns is
+/// looked at as a whole only once for each group.
+fn best_rows(wanted: Ordering, measure: &Column, numbers: &[usize], rows: Vec<u32>) -> Vec<u32> {
+    let mut places: HashMap<usize, usize> = HashMap::new();
+    let mut best: Vec<u32> = Vec::new();
+    for row in rows {
+        match places.entry(numbers[row as usize]) {
+            Entry::Vacant(place) => {
+                place.insert(best.len());
+                best.push(row);
+            }
+            Entry::Occupied(place) => {
+                let kept = &mut best[*place.get()];
+                let (value, before) = (measure.value(row as usize), measure.value(*kept as usize));
+                if is_better(wanted, value, before) {
+                    *kept = row;
+                }
+            }
+        }
+    }
+    best
 }
 
 fn key(columns: &[Column], row: usize) -> Key {

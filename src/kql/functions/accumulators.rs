@@ -19,6 +19,12 @@ pub trait Accumulator {
         false
     }
 
+    /// Of many rows only that with the greatest (least) first argument counts, the first of equals:
+    /// the others need not be added.
+    fn wants_only(&self) -> Option<Ordering> {
+        None
+    }
+
     /// One value for each column that the aggregate makes.
     fn finish(&mut self) -> Vec<Value>;
 }
@@ -142,6 +148,14 @@ impl Accumulator for Average {
     }
 }
 
+/// Whether `value` is greater (less) than `best`: any value is better than NaN, and NaN than null.
+pub fn is_better(wanted: Ordering, value: &Value, best: &Value) -> bool {
+    let is_nan = |value: &Value| matches!(value, Value::Real(number) if number.is_nan());
+    best.is_null() && !value.is_null()
+        || order::compare(value, best) == Some(wanted)
+        || is_nan(best) && !value.is_null() && !is_nan(value)
+}
+
 /// The arguments of the row whose first argument is the greatest or least.
 pub struct Extreme {
     wanted: Ordering,
@@ -162,19 +176,14 @@ impl Extreme {
 impl Accumulator for Extreme {
     fn add(&mut self, values: &[&Value]) {
         self.width = values.len();
-        let better = match self.best.first() {
-            None => true,
-            Some(best) => {
-                best.is_null() && !values[0].is_null()
-                    || order::compare(values[0], best) == Some(self.wanted)
-                    || matches!(best, Value::Real(number) if number.is_nan())
-                        && !values[0].is_null()
-                        && !matches!(values[0], Value::Real(number) if number.is_nan())
-            }
-        };
-        if better {
+        let best = self.best.first();
+        if best.is_none_or(|best| is_better(self.wanted, values[0], best)) {
             self.best = values.iter().map(|value| (*value).clone()).collect();
         }
+    }
+
+    fn wants_only(&self) -> Option<Ordering> {
+        Some(self.wanted)
     }
 
     fn finish(&mut self) -> Vec<Value> {
