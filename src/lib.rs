@@ -24,6 +24,7 @@ pub mod poll;
 pub mod azure;
 pub mod table;
 
+pub mod ledger;
 pub mod series;
 
 pub mod exposition;
