@@ -24,8 +24,9 @@ pub mod poll;
 pub mod azure;
 pub mod table;
 
-pub mod ledger;
 pub mod series;
+
+pub mod ledger;
 
 pub mod exposition;
 pub mod snapshot;
