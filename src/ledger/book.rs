@@ -289,8 +289,11 @@ impl Book {
                 }
                 until
             }
-            // An answer to a question that the book no longer asks, or the first of all.
-            _ => {
+            // An answer to a question that the book no longer asks says nothing that the next will not.
+            (Window::Bins { .. }, None) | (Window::Baseline { .. }, Some(_)) => {
+                return (absorbed, change);
+            }
+            (Window::Baseline { .. }, None) => {
                 absorbed.baseline = true;
                 change.everything = true;
                 self.begin_again();

@@ -155,6 +155,18 @@ fn a_service_whose_clock_goes_back_gives_a_new_baseline() {
 }
 
 #[test]
+fn an_answer_to_a_question_of_before_is_no_baseline() {
+    let mut book = begun(10);
+    let before = book.clone();
+    let baseline = Window::Baseline {
+        lookback: 2 * LOOKBACK,
+    };
+    let (absorbed, change) = book.absorb(baseline, vec![entry(T0, 1, 5.0)], T0 + MINUTE, false);
+    assert_eq!((absorbed, change), Default::default());
+    assert_eq!(book, before);
+}
+
+#[test]
 fn another_query_keeps_the_totals_of_the_same_names_and_takes_a_baseline() {
     let mut book = begun(10);
     poll(&mut book, vec![entry(T0, 1, 5.0)], T0 + MINUTE);
