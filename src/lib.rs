@@ -26,6 +26,8 @@ pub mod table;
 
 pub mod series;
 
+pub mod ledger;
+
 pub mod exposition;
 pub mod snapshot;
 

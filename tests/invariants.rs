@@ -10,6 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("kql", &[]),
     ("telemetry", &[]),
     ("series", &["table"]),
+    ("ledger", &["series", "table", "telemetry"]),
     ("config", &["series"]),
     ("exposition", &["series"]),
     ("snapshot", &["exposition", "series", "telemetry"]),
@@ -40,7 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that neither read a clock nor do I/O.
-const PURE: &[&str] = &["kql", "table", "series", "snapshot", "exposition"];
+const PURE: &[&str] = &["kql", "table", "series", "ledger", "snapshot", "exposition"];
 const IMPURE: &[&str] = &[
     "std::fs",
     "std::net::Tcp",

@@ -1,0 +1,11 @@
+//! Counters that are exact: bins of an answer become totals that only grow.
+//!
+//! A query returns its rows by bin (a minute of arrival) and label set, over a window that reaches back
+//! further than the last answer did. The [`Book`] remembers the highest value that each bin and label
+//! set had, and adds what a bin has grown by, once, however often its window is asked for. It is pure:
+//! no clock, no I/O. Time is the service's own: the `Date` of its answers and the bins themselves.
+//! What an answer changed comes as a [`Change`], for whoever keeps books on a disk.
+
+mod book;
+
+pub use book::{Absorbed, Book, Change, Entry, Gap, Key, Micros, Published, Rules, Window};
