@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use vminsights_exporter::azure::{Answer, Environment, LogsClient, QueryFailure};
+use vminsights_exporter::azure::{Answer, Environment, LogsClient, Query, QueryFailure};
 use vminsights_exporter::config::{
-    AzureSettings, CredentialChoice, Endpoints, SecretSource, Workspace,
+    AzureSettings, BudgetSettings, CredentialChoice, Endpoints, SecretSource, Workspace,
 };
 use vminsights_exporter::exposition::Media;
 use vminsights_exporter::poll::Poller;
@@ -67,6 +67,7 @@ impl Rig {
             },
             ca_file: Some(ca),
             proxy: None,
+            budget: BudgetSettings::default(),
         };
         let workspace = Workspace {
             id: access.workspace_id.parse().unwrap(),
@@ -96,7 +97,15 @@ impl Rig {
         query: &str,
         timeout: Duration,
     ) -> Result<Answer, QueryFailure> {
-        client.query(&self.workspace, query, timeout).await
+        let query = Query {
+            workspace: &self.workspace,
+            kql: query,
+            timeout,
+            // A fault is to be seen: nothing is asked again.
+            patience: Duration::ZERO,
+            slow: false,
+        };
+        client.query(query).await
     }
 }
 
