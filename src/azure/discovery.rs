@@ -44,13 +44,13 @@ pub enum DiscoveryError {
     SignIn {
         host: String,
         #[source]
-        source: QueryFailure,
+        source: Box<QueryFailure>,
     },
     #[error("cannot ask {host} for workspaces")]
     Network {
         host: String,
         #[source]
-        source: QueryFailure,
+        source: Box<QueryFailure>,
     },
     #[error("{host} refuses to list workspaces: HTTP {status}: {text}")]
     Refused {
@@ -194,12 +194,12 @@ impl Discovery {
     async fn page(&self, skip_token: Option<&str>) -> Result<Page, DiscoveryError> {
         let signing_in = |error: SignInError| DiscoveryError::SignIn {
             host: self.host.clone(),
-            source: QueryFailure::signing_in(error),
+            source: Box::new(QueryFailure::signing_in(error)),
         };
         let token = self.tokens.token().await.map_err(signing_in)?;
         let lost = |error| DiscoveryError::Network {
             host: self.host.clone(),
-            source: QueryFailure::network(&self.host, error),
+            source: Box::new(QueryFailure::network(&self.host, error)),
         };
         let mut options = json!({"resultFormat": "objectArray", "$top": PAGE_ROWS});
         if let Some(skip_token) = skip_token {
