@@ -11,7 +11,7 @@ use vminsights_exporter::config::{self, Key, Located, Settings};
 use vminsights_exporter::snapshot::POLL_FAMILIES;
 use vminsights_exporter::telemetry::events::SignedIn;
 use vminsights_exporter::telemetry::push::{PushEnded, PushOutcome};
-use vminsights_exporter::telemetry::{PushMetrics, SelfMetrics};
+use vminsights_exporter::telemetry::{FailureReason, PushMetrics, SelfMetrics};
 
 fn pack(name: &str) -> Catalogue {
     let text = "workspaces: [{id: 5f6d2b1c-0000-4000-8000-000000000001}]";
@@ -254,6 +254,29 @@ fn the_references_list_exactly_the_keys_that_are_read() {
             .unwrap_err()
             .to_string()
     });
+}
+
+/// `docs/failures.md` and the closed list of reasons: neither has one that the other lacks, and the alerts
+/// that it names exist.
+#[test]
+fn every_failure_is_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/failures.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split(" | ").collect()).collect();
+    let documented: BTreeSet<&str> = rows
+        .iter()
+        .map(|row| row[0].trim_matches(|c| "|` ".contains(c)))
+        .collect();
+    let reasons = FailureReason::ALL.map(FailureReason::as_str);
+    assert_eq!(documented, BTreeSet::from(reasons));
+    for row in &rows {
+        assert_eq!(row.len(), 4, "{row:?}");
+        for alert in row[3].trim_end_matches(" |").split(", ") {
+            let runbook = root.join("docs/runbooks").join(format!("{alert}.md"));
+            assert!(runbook.exists(), "no alert {alert}: {row:?}");
+        }
+    }
 }
 
 #[test]
