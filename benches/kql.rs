@@ -1,6 +1,5 @@
-//! What queries over a million VMConnection rows cost, and the rows themselves. `benches/kql.sh` runs
-//! duckdb over the same rows in the same run: with a path as argument the columns that the queries
-//! read are written there as CSV.
+//! What queries over a million VMConnection rows cost. With a path as argument the columns that the
+//! queries read are written there as CSV, for another engine to read.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -100,7 +99,7 @@ fn resident() -> usize {
     pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
-/// `read` columns by name, as CSV.
+/// The columns that the queries read, as CSV.
 fn write_csv(database: &Connections, path: &str) {
     let text = "VMConnection | project TimeGenerated, Computer, IndicatorThreatType, DestinationPort, ProcessName, BytesSent";
     let result = run(database, text, &options()).unwrap();

@@ -61,6 +61,69 @@ fn values_that_grow_without_bound_are_stopped() {
     }
 }
 
+/// Ends as `run` does, and within a number of looks at the time that a server's limit stands for.
+fn hostile(text: &str) -> String {
+    let looks = AtomicUsize::new(0);
+    let bounded = QueryOptions {
+        cancelled: &|| looks.fetch_add(1, Ordering::Relaxed) > 200,
+        ..options()
+    };
+    match run(&Tables::new(), text, &bounded) {
+        Ok(result) => format!("{} rows", result.row_count),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn hostile_queries_end_in_a_limit() {
+    let cancelled = "the query was cancelled";
+    let range = "range x from 1 to 1000000000000 step 1";
+    for (query, expected) in [
+        (
+            format!("{range} | summarize percentile(x % 7, 50)"),
+            cancelled,
+        ),
+        (
+            format!(
+                "{range} | extend k = 1 | join kind=inner ({range} | take 5000 | extend k = 1) on k | count"
+            ),
+            cancelled,
+        ),
+        (
+            format!("{range} | mv-expand y = range(1, 1000, 1) | count"),
+            cancelled,
+        ),
+        (
+            "range x from 1 to 100 step 1 | make-series count() on x from 1 to 1000000000000 step 1".into(),
+            "a series may have 1048576 bins",
+        ),
+    ] {
+        assert_eq!(hostile(&query), expected, "{query}");
+    }
+}
+
+#[test]
+fn a_pattern_takes_time_in_proportion_to_its_text() {
+    let evil = format!(
+        "print x = '{}!' matches regex '^(a+)+$'",
+        "a".repeat(20_000)
+    );
+    check(&[(&evil, &["false"])]);
+}
+
+#[test]
+fn ten_megabytes_of_text_are_read_or_refused_at_once() {
+    let literal = format!("print x = strlen('{}')", "a".repeat(10 << 20));
+    let nested = "(".repeat(10 << 20);
+    let pipes = format!("print x = 1{}", " | where x == 1".repeat(700_000));
+    for query in [literal, nested, pipes] {
+        let answer = run(&Tables::new(), &query, &options());
+        if let Ok(result) = answer {
+            assert_eq!(rows(&result), ["10485760"]);
+        }
+    }
+}
+
 #[test]
 fn a_rows_value_does_not_stray_into_another_query() {
     let text = "let f = (x:long) { toscalar(datatable(a:long)[1, 2] | where a == x | count) };
