@@ -5,6 +5,7 @@
 //! good values stay up until they are stale. The next run never waits for the one before: it is left
 //! out and counted as an overlap.
 
+mod counting;
 mod poller;
 mod schedule;
 
@@ -22,6 +23,7 @@ use tracing::{Instrument, Span};
 use crate::azure::{LogsClient, Query, QueryFailure};
 use crate::catalogue::QueryDefinition;
 use crate::config::Workspace;
+use crate::ledger::{Ledger, StoreError};
 use crate::series::{
     Family, FamilyHeader, MetricMapping, Projection, RowIssue, SeriesList, ShapeError, project,
 };
@@ -29,6 +31,7 @@ use crate::snapshot::{Block, Contribution, Failure, PollKey, PollStatus, Snapsho
 use crate::table::ResultTable;
 use crate::telemetry::events::{PollFailed, PollRecovered, RowsLeftOut, ValuesDropped};
 use crate::telemetry::{FailureReason, error_chain, spans};
+use counting::Tally;
 pub use poller::{Changes, Poller};
 use schedule::Schedule;
 
@@ -58,6 +61,8 @@ struct Poll {
     slow: bool,
     /// How many failures in a row only a person could mend.
     hopeless: u32,
+    /// There if the query counts.
+    tally: Option<Tally>,
 }
 
 /// A run that is under way. Dropping it gives it up.
@@ -87,6 +92,14 @@ enum Unpolled {
     Internal(#[from] JoinError),
     #[error("the poll itself broke off")]
     Panic,
+    #[error("the counters' state could not be written")]
+    State(#[source] StoreError),
+    #[error("{0} rows of the answer could not be read, so none of it is counted")]
+    Unreadable(u64),
+    #[error("the answer bears no time of Azure's that could be counted by")]
+    NoDate,
+    #[error("Azure's clock jumps: its times do not fit what it said before")]
+    ClockRunsWild,
 }
 
 impl Poll {
@@ -97,7 +110,9 @@ impl Poll {
         client: LogsClient,
         store: Arc<SnapshotStore>,
         schedule: Schedule,
+        ledger: &Ledger,
     ) -> Self {
+        let tally = Tally::open(ledger, &query, &workspace);
         let next_run = timestamp(schedule.next());
         Self {
             key: PollKey {
@@ -114,6 +129,7 @@ impl Poll {
             stale_at: None,
             slow: false,
             hopeless: 0,
+            tally,
         }
     }
 
@@ -122,6 +138,9 @@ impl Poll {
     fn take_over(&mut self, before: Self) {
         if before.workspace.id != self.workspace.id {
             return;
+        }
+        if let (Some(tally), Some(old)) = (&self.tally, &before.tally) {
+            tally.take_over(old);
         }
         let mapping = &self.query.mapping;
         if !before.blocks.is_empty() {
@@ -224,7 +243,11 @@ impl Poll {
         let client = self.client.clone();
         let previous = self.blocks.clone();
         let slow = self.slow;
+        let tally = self.tally.clone();
         let asking = async move {
+            if let Some(tally) = tally {
+                return tally.run(&client, slow).await;
+            }
             let answer = client
                 .query(Query {
                     workspace: &workspace,
@@ -275,6 +298,7 @@ impl Poll {
             Ok(polled) => self.succeed(polled, duration),
             Err(error) => {
                 self.fail(&error, duration);
+                self.recount();
                 spans::publish().in_scope(|| self.publish());
             }
         }
@@ -295,6 +319,7 @@ impl Poll {
         let had_issues = self.status.last_issues.total() > 0;
         let at = Timestamp::now();
         let publishing = spans::publish().entered();
+        self.status.ledger = self.tally.as_ref().map(Tally::status);
         self.store.publish(&self.key, |current| {
             let mut blocks = Vec::with_capacity(families.len());
             for mut family in families {
@@ -320,7 +345,9 @@ impl Poll {
             }
         });
         drop(publishing);
-        self.stale_at = Some(Instant::now() + self.query.stale_after);
+        // What was counted stays so.
+        let goes_stale = self.tally.is_none();
+        self.stale_at = goes_stale.then(|| Instant::now() + self.query.stale_after);
         let (query, workspace) = (&*self.key.query, &*self.key.workspace);
         if failed_before {
             PollRecovered { query, workspace }.emit();
@@ -341,6 +368,15 @@ impl Poll {
             Unpolled::Shape(_) => (
                 FailureReason::Shape,
                 Some("the query's columns and the definition's labels and values must agree"),
+            ),
+            Unpolled::State(_) => (
+                FailureReason::Internal,
+                Some("see that state.path can be written to and has room; it is tried again"),
+            ),
+            Unpolled::Unreadable(_) | Unpolled::NoDate => (FailureReason::Decode, None),
+            Unpolled::ClockRunsWild => (
+                FailureReason::Shape,
+                Some("what arrived in the meantime is not counted; the next poll tries again"),
             ),
             Unpolled::Internal(_) | Unpolled::Panic => (
                 FailureReason::Internal,
@@ -387,6 +423,18 @@ impl Poll {
             message,
             hint: hint.map(str::to_owned),
         });
+    }
+
+    /// Takes what was counted before a run failed.
+    fn recount(&mut self) {
+        let Some(tally) = &self.tally else { return };
+        let at = Timestamp::now();
+        let families = tally.families().into_iter();
+        self.blocks = families
+            .map(|family| Arc::new(Block::new(family, at)))
+            .collect();
+        self.status.series = self.series();
+        self.status.ledger = Some(tally.status());
     }
 
     /// Drops the values of the last success, which is too long ago.

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rpds::RedBlackTreeMapSync;
 
-pub use status::{Failure, OwnFamily, POLL_FAMILIES, PollState, PollStatus, Success};
+pub use status::{Failure, LedgerStatus, OwnFamily, POLL_FAMILIES, PollState, PollStatus, Success};
 
 use crate::exposition::{Coding, Encoded, Format, Media, Page, PageBuilder};
 use crate::series::{Family, FamilyHeader, MetricName, SeriesList};

@@ -73,11 +73,11 @@ fn a_good_configuration_is_said_to_be_good() {
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(
-            text.starts_with("exporter.yaml: good: 1 workspaces, 14 queries, "),
+            text.starts_with("exporter.yaml: good: 1 workspaces, 15 queries, "),
             "{text}"
         );
         assert!(
-            text.ends_with(" warnings; needs 4.6 requests per 30 s and 0.2 at once\n"),
+            text.ends_with(" warnings; needs 6.3 requests per 30 s and 0.2 at once\n"),
             "{text}"
         );
     }
@@ -92,7 +92,7 @@ fn what_the_budget_does_not_let_through_is_refused() {
     assert_eq!(output.status.code(), Some(64));
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(
-        text.starts_with("error: needs 4.6 requests per 30 s and 0.2 at once, but the budget is 4 and 4: intervals 1.2 times as long"),
+        text.starts_with("error: needs 6.3 requests per 30 s and 0.2 at once, but the budget is 4 and 4: intervals 1.6 times as long"),
         "{text}"
     );
 }

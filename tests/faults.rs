@@ -15,6 +15,7 @@ use vminsights_exporter::config::{
     AzureSettings, BudgetSettings, CredentialChoice, Endpoints, SecretSource, Workspace,
 };
 use vminsights_exporter::exposition::Media;
+use vminsights_exporter::ledger::Ledger;
 use vminsights_exporter::poll::Poller;
 use vminsights_exporter::simulator::{Clock, Faults, Scenario, Simulator, SimulatorOptions};
 use vminsights_exporter::snapshot::{PollState, PollStatus, SnapshotStore};
@@ -156,9 +157,17 @@ async fn what_comes_too_late_or_never_ends_with_the_timeout() {
 
 #[tokio::test]
 async fn a_throttled_query_knows_when_to_come_again() {
-    let fault = "status: 429, retry_after: 17";
-    let failure = goes_wrong_once(fault, PATIENT, FailureReason::Throttled).await;
+    let rig = Rig::new("rules: [{on: query, times: 1, status: 429, retry_after: 17}]").await;
+    let client = rig.client();
+    let failure = rig.ask(&client, "print n = 7", PATIENT).await.unwrap_err();
+    assert_eq!(failure.reason, FailureReason::Throttled);
     assert_eq!(failure.retry_after, Some(Duration::from_secs(17)));
+    // Nobody who shares the identity asks before then.
+    let failure = rig.ask(&client, "print n = 7", PATIENT).await.unwrap_err();
+    assert_eq!(failure.reason, FailureReason::Throttled);
+    assert!(failure.to_string().starts_with("not asked: "), "{failure}");
+    let answer = rig.ask(&rig.client(), "print n = 7", PATIENT).await;
+    assert_eq!(seven(&answer.unwrap()), &Cell::Long(7));
 }
 
 #[tokio::test]
@@ -212,6 +221,7 @@ async fn a_poll_fails_for_each_fault_and_keeps_its_values() {
         &workspaces,
         &rig.client(),
         &store,
+        &Ledger::in_memory(),
     );
     let until = async |condition: &dyn Fn(&PollStatus) -> bool| {
         let deadline = Instant::now() + PATIENT;

@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "azure",
             "catalogue",
             "config",
+            "ledger",
             "series",
             "snapshot",
             "table",

@@ -27,6 +27,7 @@ use tokio::sync::oneshot;
 use vminsights_exporter::catalogue::Catalogue;
 use vminsights_exporter::exposition::Media;
 use vminsights_exporter::http::{Endpoint, Limits, Lock, Server as Door, Site};
+use vminsights_exporter::ledger::Ledger;
 use vminsights_exporter::poll::Poller;
 use vminsights_exporter::snapshot::{PollState, PollStatus, SnapshotStore};
 use vminsights_exporter::telemetry::{FailureReason, SelfMetrics};
@@ -60,7 +61,13 @@ impl Polled {
     async fn of(catalogue: &Catalogue, workspace_behaves: impl Behaviour) -> Self {
         let rig = Rig::asking(workspace_behaves).await;
         let store = Arc::default();
-        let poller = Poller::start(catalogue, &[workspace()], &rig.client(), &store);
+        let poller = Poller::start(
+            catalogue,
+            &[workspace()],
+            &rig.client(),
+            &store,
+            &Ledger::in_memory(),
+        );
         Self {
             rig,
             store,

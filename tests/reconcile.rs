@@ -23,6 +23,7 @@ use vminsights_exporter::azure::LogsClient;
 use vminsights_exporter::catalogue::{Catalogue, QueryDefinition};
 use vminsights_exporter::config::Workspace;
 use vminsights_exporter::exposition::Media;
+use vminsights_exporter::ledger::Ledger;
 use vminsights_exporter::poll::{Changes, Poller};
 use vminsights_exporter::snapshot::{PollState, PollStatus, SnapshotStore};
 
@@ -81,7 +82,13 @@ impl Polled {
     async fn new(queries: &[QueryDefinition], workspaces: &[Workspace]) -> Self {
         let rig = Rig::asking(answers).await;
         let (store, client) = (Arc::default(), rig.client());
-        let poller = Poller::start(&of(queries), workspaces, &client, &store);
+        let poller = Poller::start(
+            &of(queries),
+            workspaces,
+            &client,
+            &store,
+            &Ledger::in_memory(),
+        );
         let polled = Self {
             rig,
             client,

@@ -113,7 +113,7 @@ fn post_applies_a_good_configuration_and_refuses_a_bad_one() {
         exporter.send("POST", "/-/reload"),
         (
             200,
-            "Reloaded: polls: 1 kept, 1 started, 0 restarted, 1 removed\n".into()
+            "Reloaded: polls: 5 kept, 5 started, 0 restarted, 5 removed\n".into()
         )
     );
     let page = exporter.page();

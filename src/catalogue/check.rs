@@ -32,8 +32,8 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::vm_insights);
 
 /// Judges a definition's query text, then its labels' and values' columns.
 pub fn query(definition: &QueryDefinition, kql_file: &Path, places: &Places) -> Verdict {
-    // The line that the window stands on is not in the file.
-    let added = u32::from(definition.window.is_some());
+    // The line that the window and the like stand on is not in the file.
+    let added = u32::from(definition.window.is_some() || definition.counting.is_some());
     let columns = match kql::analyze(&SCHEMA, &definition.kql) {
         Analysis::Right { columns } => columns,
         Analysis::Wrong { diagnostics } => {

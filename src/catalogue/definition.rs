@@ -22,6 +22,32 @@ pub struct QueryDefinition {
     /// How long the last good values outlive a failure.
     pub stale_after: Duration,
     pub mapping: Mapping,
+    /// There if its metrics are counters.
+    pub counting: Option<Counting>,
+}
+
+/// How a query's counters count. Such a query is asked about whatever window its counts need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counting {
+    /// The column with the start of each row's bin.
+    pub bin: String,
+    /// How late a row may come and still be counted.
+    pub lookback: Duration,
+    /// How long a series stays without growth.
+    pub expire_after: Duration,
+    /// The line in front of the query, but for `lookback` and `until`.
+    pub(super) prefix: String,
+    /// The query as its file has it.
+    pub(super) body: String,
+}
+
+impl Counting {
+    /// The query about the bins that `lookback` and `until`, two expressions of KQL, bound. They
+    /// stand on the first line, so that Azure's positions differ from the file's by that line alone.
+    pub fn about(&self, lookback: &str, until: &str) -> String {
+        let Self { prefix, body, .. } = self;
+        format!("{prefix}let lookback = {lookback}; let until = {until};\n{body}")
+    }
 }
 
 /// A query's name, its files' stem: the `query` label's value.

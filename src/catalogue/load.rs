@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_saphyr::Spanned;
 
 use super::check::{self, Verdict};
-use super::definition::{QueryDefinition, QueryName};
+use super::definition::{Counting, QueryDefinition, QueryName};
 use super::{Catalogue, packs, raw};
 use crate::config::{self, Limits, Problem, Problems, Settings, yaml};
 use crate::series::{LabelMapping, LabelName, Mapping, MetricMapping, MetricType};
@@ -21,6 +21,9 @@ const LEAST_STALE_AFTER: Duration = Duration::from_secs(300);
 /// For families with a `remote_ip` label, of which an attack makes as many as it likes.
 const MAX_SERIES_BY_REMOTE_IP: usize = 10_000;
 const MAX_SERIES: usize = 200_000;
+/// Rows come minutes late as a rule.
+const DEFAULT_LOOKBACK: Duration = Duration::from_secs(30 * 60);
+const DEFAULT_EXPIRE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Catalogue {
     /// Reads the packs and the folder that the settings name, and checks everything that can be
@@ -204,16 +207,22 @@ impl Loader {
             self.problem(kql_file, None, "is empty; it holds the query");
         }
         let unchecked = raw.unchecked;
+        let counting = self.counting(file, &raw, window, (kql_file, kql));
         let (mapping, places) = self.mapping(file, raw);
         let definition = QueryDefinition {
             name,
             file: file.to_owned(),
-            kql: with_window(window, kql),
+            kql: match &counting {
+                // As it is judged; each poll says which bins it asks for.
+                Some(counting) => counting.about(&milliseconds(counting.lookback), "now() + 1d"),
+                None => with_window(window, kql),
+            },
             interval,
             timeout,
             window,
             stale_after,
             mapping,
+            counting,
         };
         if !unchecked && !kql.trim().is_empty() {
             match check::query(&definition, kql_file, &places) {
@@ -223,6 +232,91 @@ impl Loader {
             }
         }
         definition
+    }
+
+    /// How the definition's counters count; `None` if it has none.
+    fn counting(
+        &mut self,
+        file: &Path,
+        raw: &raw::Definition,
+        window: Option<Duration>,
+        (kql_file, kql): (&Path, &str),
+    ) -> Option<Counting> {
+        let counts = |metric: &&raw::Metric| metric.kind.value == MetricType::Counter;
+        let Some(first) = raw.metrics.iter().find(counts) else {
+            for (key, text) in [
+                ("lookback", &raw.lookback),
+                ("expire_after", &raw.expire_after),
+            ] {
+                if let Some(text) = text {
+                    let rule = format!("{key} is for counters: no metric here has type: counter");
+                    self.problem(file, yaml::line(text), rule);
+                }
+            }
+            for bin in raw.metrics.iter().filter_map(|metric| metric.bin.as_ref()) {
+                let rule = "bin is for counters: this metric is a gauge";
+                self.problem(file, yaml::line(bin), rule);
+            }
+            return None;
+        };
+        let mut column: Option<&str> = None;
+        for metric in &raw.metrics {
+            let name = &metric.name.value;
+            let line = yaml::line(&metric.kind);
+            if metric.kind.value == MetricType::Gauge {
+                let rule = format!(
+                    "metric {name:?}: a query's metrics are all counters or all gauges, for counters are asked about other windows; {:?} is a counter",
+                    first.name.value
+                );
+                self.problem(file, line, rule);
+                continue;
+            }
+            match (&metric.bin, column) {
+                (None, _) => self.problem(file, line, format!(
+                    "metric {name:?}: a counter needs bin, the column with the start of each row's bin, such as a bin(ingestion_time(), 1m)"
+                )),
+                (Some(bin), Some(before)) if bin.value != before => self.problem(
+                    file,
+                    yaml::line(bin),
+                    format!(
+                        "metric {name:?}: bin {:?} must be the same column as the other counters', {before:?}",
+                        bin.value
+                    ),
+                ),
+                (Some(bin), _) => column = Some(&bin.value),
+            }
+        }
+        for (at, line) in kql.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            let words: Vec<&str> = code
+                .split(|c: char| c.is_whitespace() || c == ';' || c == '=')
+                .filter(|word| !word.is_empty())
+                .collect();
+            for pair in words.windows(2) {
+                if let ["let", name @ ("lookback" | "until")] = pair {
+                    let rule = format!(
+                        "let {name}: the exporter sets {name} to the bins that it asks for, on a line in front of the query"
+                    );
+                    self.problem(kql_file, u32::try_from(at + 1).ok(), rule);
+                }
+            }
+        }
+        let minute = Duration::from_secs(60);
+        let mut length = |key, text: &Option<Spanned<String>>| {
+            let text = text.as_ref()?;
+            self.duration(file, key, text, minute)
+        };
+        Some(Counting {
+            lookback: length("lookback", &raw.lookback).unwrap_or(DEFAULT_LOOKBACK),
+            expire_after: length("expire_after", &raw.expire_after)
+                .or(self.limits.expire_after)
+                .unwrap_or(DEFAULT_EXPIRE_AFTER),
+            bin: column.unwrap_or_default().to_owned(),
+            prefix: window.map_or_else(String::new, |window| {
+                format!("let window = {}; ", milliseconds(window))
+            }),
+            body: kql.to_owned(),
+        })
     }
 
     fn duration(
@@ -288,12 +382,6 @@ impl Loader {
         let mut metrics = Vec::new();
         for metric in raw.metrics {
             let line = yaml::line(&metric.name);
-            if metric.kind.value == MetricType::Counter {
-                self.problem(file, yaml::line(&metric.kind), format!(
-                    "metric {:?}: this version publishes gauges only; a count over a window is a gauge",
-                    metric.name.value
-                ));
-            }
             if metric.help.value.trim().is_empty() {
                 self.problem(
                     file,
@@ -329,9 +417,14 @@ impl Loader {
 /// from the file's by that line and nothing else.
 fn with_window(window: Option<Duration>, kql: &str) -> String {
     match window {
-        Some(window) => format!("let window = {}ms;\n{kql}", window.as_millis()),
+        Some(window) => format!("let window = {};\n{kql}", milliseconds(window)),
         None => kql.to_owned(),
     }
+}
+
+/// A length of time as KQL writes it.
+fn milliseconds(length: Duration) -> String {
+    format!("{}ms", length.as_millis())
 }
 
 /// The files of a folder that may be definitions, by path; subfolders are left alone.

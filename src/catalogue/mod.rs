@@ -15,7 +15,7 @@ mod reference;
 use std::sync::Arc;
 
 pub use check::Verdict;
-pub use definition::{QueryDefinition, QueryName, QueryNameError};
+pub use definition::{Counting, QueryDefinition, QueryName, QueryNameError};
 pub use reference::KEYS;
 
 use crate::config::Problem;

@@ -16,6 +16,8 @@ pub struct Definition {
     pub timeout: Option<Spanned<String>>,
     pub window: Option<Spanned<String>>,
     pub stale_after: Option<Spanned<String>>,
+    pub lookback: Option<Spanned<String>>,
+    pub expire_after: Option<Spanned<String>>,
     pub max_series: Option<Spanned<i64>>,
     #[serde(default)]
     pub unchecked: bool,
@@ -33,6 +35,7 @@ pub struct Metric {
     pub kind: Spanned<MetricType>,
     pub help: Spanned<String>,
     pub value: Spanned<String>,
+    pub bin: Option<Spanned<String>>,
     pub combine: Option<Combine>,
 }
 

@@ -35,6 +35,18 @@ pub const KEYS: &[Key] = &[
         "How long the last good values outlive failing polls.",
     ),
     Key::new(
+        "lookback",
+        "length of time from 1m",
+        "`30m`",
+        "For counters: how late a row may come and still be counted. The query uses it and `until`: both are put before the query as `let lookback = …; let until = …;`.",
+    ),
+    Key::new(
+        "expire_after",
+        "length of time from 1m",
+        "`limits.expire_after`",
+        "For counters: how long a series stays without growth.",
+    ),
+    Key::new(
         "max_series",
         "whole number from 1",
         "`limits.max_series`",
@@ -66,9 +78,9 @@ pub const KEYS: &[Key] = &[
     ),
     Key::new(
         "metrics[].type",
-        "`gauge`",
+        "`gauge` or `counter`",
         "required",
-        "The family's type.",
+        "The family's type; a query's metrics are all of one.",
     ),
     Key::new("metrics[].help", "text", "required", "The family's HELP."),
     Key::new(
@@ -76,6 +88,12 @@ pub const KEYS: &[Key] = &[
         "column",
         "required",
         "The column with the numbers; a null is a sample that is not there.",
+    ),
+    Key::new(
+        "metrics[].bin",
+        "column",
+        "required for a counter",
+        "The column with the start of each row's bin, one minute wide: `bin(ingestion_time(), 1m)`, or of `TimeGenerated` where rows are never later than `lookback`.",
     ),
     Key::new(
         "metrics[].combine",

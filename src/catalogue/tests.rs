@@ -69,6 +69,7 @@ fn every_pack_loads_without_a_warning() {
             "table_delays",
             "table_freshness",
             "threat_connections",
+            "threat_counters",
             "threat_indicators",
             "threat_intelligence",
             "vm_connections_feed",

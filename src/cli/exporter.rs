@@ -16,6 +16,7 @@ use crate::catalogue::Catalogue;
 use crate::config::Settings;
 use crate::exposition::otlp;
 use crate::http::{Address, Endpoint, Limits, Lock, Reload, Server, Site};
+use crate::ledger::Ledger;
 use crate::push::{self, Pusher};
 use crate::snapshot::SnapshotStore;
 use crate::telemetry::traces::{TraceExport, TraceGuard};
@@ -145,6 +146,7 @@ impl Exporter {
             "serving"
         );
         let instance = push::instance(&self.url());
+        let ledger = Ledger::in_memory();
         let live = Live::start(
             (self.config_file, self.shard),
             self.settings,
@@ -152,6 +154,7 @@ impl Exporter {
             self.client,
             self.metrics.clone(),
             &store,
+            &ledger,
         );
         let about = live.about();
         let (reload, asked) = Reload::channel();

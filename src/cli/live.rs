@@ -18,6 +18,7 @@ use crate::azure::LogsClient;
 use crate::catalogue::Catalogue;
 use crate::config::Settings;
 use crate::http::{About, ReloadRequest};
+use crate::ledger::Ledger;
 use crate::poll::Poller;
 use crate::snapshot::SnapshotStore;
 use crate::telemetry::SelfMetrics;
@@ -46,9 +47,10 @@ impl Live {
         client: LogsClient,
         metrics: SelfMetrics,
         store: &Arc<SnapshotStore>,
+        ledger: &Ledger,
     ) -> Self {
         Self {
-            poller: Poller::start(catalogue, &settings.workspaces, &client, store),
+            poller: Poller::start(catalogue, &settings.workspaces, &client, store, ledger),
             about: Arc::new(ArcSwap::from_pointee(about(&settings, catalogue))),
             config_file,
             shard,

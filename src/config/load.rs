@@ -110,6 +110,7 @@ impl Reader<'_> {
                 let dir = located(dir);
                 Located::new(self.folder.join(dir.value), dir.line)
             }),
+            state: raw.state.map(|state| self.folder.join(state.path)),
             limits: self.limits(raw.limits.unwrap_or_default()),
             otlp: self.otlp(raw.otlp),
         }
@@ -341,6 +342,18 @@ impl Reader<'_> {
         workspaces
     }
 
+    fn length(
+        &mut self,
+        key: &str,
+        text: Option<Spanned<String>>,
+        least_seconds: u64,
+    ) -> Option<Duration> {
+        let text = text?;
+        yaml::duration(key, &text.value, Duration::from_secs(least_seconds))
+            .map_err(|rule| self.problem(yaml::line(&text), rule))
+            .ok()
+    }
+
     fn limits(&mut self, raw: raw::Limits) -> Limits {
         Limits {
             max_series: raw.max_series.and_then(|max| {
@@ -353,11 +366,8 @@ impl Reader<'_> {
                 }
                 valid
             }),
-            stale_after: raw.stale_after.and_then(|text| {
-                yaml::duration("limits.stale_after", &text.value, Duration::from_secs(1))
-                    .map_err(|rule| self.problem(yaml::line(&text), rule))
-                    .ok()
-            }),
+            stale_after: self.length("limits.stale_after", raw.stale_after, 1),
+            expire_after: self.length("limits.expire_after", raw.expire_after, 60),
         }
     }
 }

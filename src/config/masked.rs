@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use reqwest::Url;
+use std::time::Duration;
 
 use super::otlp::{OtlpCompression, OtlpConnection, OtlpMetrics, OtlpSettings, OtlpTraces};
 use super::settings::{
@@ -21,6 +22,7 @@ impl Settings {
             workspaces,
             packs,
             queries_dir,
+            state,
             limits,
             otlp,
         } = self;
@@ -31,6 +33,8 @@ impl Settings {
         pairs.add("packs", or_none(packs.join(", ")));
         let folder = queries_dir.as_ref().map(|folder| name(&folder.value));
         pairs.add("queries_dir", folder.unwrap_or_else(|| "none".into()));
+        let state = state.as_ref().map(|folder| name(folder));
+        pairs.add("state", state.unwrap_or_else(|| "in memory".into()));
         pairs.limits(limits);
         pairs.otlp(otlp.as_ref());
         pairs.0
@@ -172,12 +176,17 @@ impl Pairs {
         let Limits {
             max_series,
             stale_after,
+            expire_after,
         } = limits;
         let otherwise = || "as each definition says".to_owned();
         let series = max_series.map(|most| most.to_string());
         self.add("limits.max_series", series.unwrap_or_else(otherwise));
-        let stale = stale_after.map(|after| humantime::format_duration(after).to_string());
+        let length = |length: &Option<Duration>| {
+            length.map(|length| humantime::format_duration(length).to_string())
+        };
+        let (stale, expire) = (length(stale_after), length(expire_after));
         self.add("limits.stale_after", stale.unwrap_or_else(otherwise));
+        self.add("limits.expire_after", expire.unwrap_or_else(otherwise));
     }
 }
 
@@ -282,8 +291,10 @@ azure.concurrent_requests: 4
 workspaces.prod: 00000000-0000-0000-0000-000000000001
 packs: vm
 queries_dir: mine
+state: in memory
 limits.max_series: 500
 limits.stale_after: 10m
+limits.expire_after: as each definition says
 otlp: none
 "
         );
@@ -320,6 +331,7 @@ otlp: none
             "azure.proxy: as the environment says\n",
             "packs: none\n",
             "queries_dir: none\n",
+            "state: in memory\n",
             "limits.max_series: as each definition says\n",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

@@ -16,6 +16,7 @@ pub struct Config {
     pub workspaces: Vec<Workspace>,
     pub packs: Option<Vec<Spanned<String>>>,
     pub queries_dir: Option<Spanned<PathBuf>>,
+    pub state: Option<State>,
     pub limits: Option<Limits>,
     pub otlp: Option<Otlp>,
 }
@@ -133,6 +134,13 @@ pub struct Workspace {
 pub struct Limits {
     pub max_series: Option<Spanned<i64>>,
     pub stale_after: Option<Spanned<String>>,
+    pub expire_after: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    pub path: PathBuf,
 }
 
 #[derive(Deserialize, Default)]

@@ -212,6 +212,18 @@ pub const KEYS: &[Key] = &[
         "The folder of your own definitions: a `.yaml` beside a `.kql` for each query.",
     ),
     Key::new(
+        "state",
+        "map",
+        "in memory: counters begin anew with each start",
+        "Where the counters' state is kept. Two exporters never share one.",
+    ),
+    Key::new(
+        "state.path",
+        "path",
+        "required",
+        "A directory, made if it is not there. A file in it that cannot be read is set aside and reported, never overwritten.",
+    ),
+    Key::new(
         "limits",
         "map",
         "as below",
@@ -227,7 +239,13 @@ pub const KEYS: &[Key] = &[
         "limits.stale_after",
         "length of time",
         "three intervals, at least 5m",
-        "How long the last good values outlive failing polls.",
+        "How long the last good values outlive failing polls. Counters stay.",
+    ),
+    Key::new(
+        "limits.expire_after",
+        "length of time from 1m",
+        "1d",
+        "How long a counter's series stays without growth.",
     ),
     Key::new(
         "otlp",

@@ -22,6 +22,8 @@ pub struct Settings {
     pub packs: Vec<Located<String>>,
     /// The folder of the user's own definitions, relative to the configuration file's folder.
     pub queries_dir: Option<Located<PathBuf>>,
+    /// The directory of the counters' state; `None`: they begin anew with each start.
+    pub state: Option<PathBuf>,
     pub limits: Limits,
     /// `None`: nothing is sent over OTLP.
     pub otlp: Option<OtlpSettings>,
@@ -215,4 +217,5 @@ impl fmt::Display for WorkspaceId {
 pub struct Limits {
     pub max_series: Option<usize>,
     pub stale_after: Option<Duration>,
+    pub expire_after: Option<Duration>,
 }

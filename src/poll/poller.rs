@@ -12,11 +12,13 @@ use super::{AbortOnDrop, Poll, Schedule};
 use crate::azure::LogsClient;
 use crate::catalogue::{Catalogue, QueryDefinition};
 use crate::config::Workspace;
+use crate::ledger::Ledger;
 use crate::snapshot::{PollKey, SnapshotStore};
 
 /// The running polls. Dropping it ends them.
 pub struct Poller {
     store: Arc<SnapshotStore>,
+    ledger: Ledger,
     polls: BTreeMap<PollKey, Running>,
 }
 
@@ -71,8 +73,9 @@ impl Poller {
         workspaces: &[Workspace],
         client: &LogsClient,
         store: &Arc<SnapshotStore>,
+        ledger: &Ledger,
     ) -> Self {
-        let polls = wanted(catalogue, workspaces, client, store)
+        let polls = wanted(catalogue, workspaces, client, store, ledger)
             .map(|poll| {
                 poll.publish();
                 (poll.key.clone(), Running::start(poll))
@@ -80,6 +83,7 @@ impl Poller {
             .collect();
         Self {
             store: store.clone(),
+            ledger: ledger.clone(),
             polls,
         }
     }
@@ -103,7 +107,7 @@ impl Poller {
         let mut changes = Changes::default();
         let mut starting = Vec::new();
         let mut all = BTreeSet::new();
-        for poll in wanted(catalogue, workspaces, client, &self.store) {
+        for poll in wanted(catalogue, workspaces, client, &self.store, &self.ledger) {
             all.insert(poll.key.clone());
             let running = self.polls.get(&poll.key);
             if running.is_some_and(|old| old.is_of(&poll.query, &poll.workspace, client)) {
@@ -161,6 +165,7 @@ fn wanted<'a>(
     workspaces: &'a [Workspace],
     client: &'a LogsClient,
     store: &'a Arc<SnapshotStore>,
+    ledger: &'a Ledger,
 ) -> impl Iterator<Item = Poll> + 'a {
     let start = Instant::now();
     let total = catalogue.queries.len() * workspaces.len();
@@ -176,6 +181,7 @@ fn wanted<'a>(
             client.clone(),
             store.clone(),
             Schedule::new(start, query.interval, place),
+            ledger,
         )
     })
 }

@@ -106,6 +106,8 @@ pub enum ShapeError {
         column: String,
         kind: ColumnType,
     },
+    #[error("column {column:?}, the bin, is a {kind}; a bin is a datetime")]
+    NoMoment { column: String, kind: ColumnType },
 }
 
 /// What [`project`] made of a table: a family for each metric of the mapping, in its order (an
@@ -237,7 +239,7 @@ fn bounded(
     list
 }
 
-fn combine(how: Combine, before: f64, value: f64) -> f64 {
+pub(super) fn combine(how: Combine, before: f64, value: f64) -> f64 {
     match how {
         Combine::Sum => before + value,
         Combine::Max => before.max(value),
@@ -247,7 +249,7 @@ fn combine(how: Combine, before: f64, value: f64) -> f64 {
 }
 
 /// A cell as a sample's value; `None` where there is none.
-fn measure(cell: &Cell) -> Option<f64> {
+pub(super) fn measure(cell: &Cell) -> Option<f64> {
     match cell {
         Cell::Bool(truth) => Some(f64::from(u8::from(*truth))),
         // Beyond 2^53 a double rounds; so does every metric in Prometheus.
@@ -265,27 +267,29 @@ pub fn unix_seconds(moment: jiff::Timestamp) -> f64 {
 }
 
 /// Where the mapping's columns stand in the table.
-struct Columns {
-    labels: Vec<usize>,
-    values: Vec<usize>,
+pub(super) struct Columns {
+    pub labels: Vec<usize>,
+    pub values: Vec<usize>,
 }
 
 impl Columns {
-    fn resolve(mapping: &Mapping, table: &ResultTable) -> Result<Self, ShapeError> {
-        let find = |part: String, column: &str| {
-            table
-                .column_index(column)
-                .ok_or_else(|| ShapeError::Missing {
-                    part,
-                    column: column.into(),
-                    columns: table
-                        .columns()
-                        .iter()
-                        .map(|column| column.name.as_str())
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                })
+    /// Where the column is that plays this part.
+    pub fn find(table: &ResultTable, part: &str, column: &str) -> Result<usize, ShapeError> {
+        let missing = || ShapeError::Missing {
+            part: part.into(),
+            column: column.into(),
+            columns: table
+                .columns()
+                .iter()
+                .map(|column| column.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
         };
+        table.column_index(column).ok_or_else(missing)
+    }
+
+    pub fn resolve(mapping: &Mapping, table: &ResultTable) -> Result<Self, ShapeError> {
+        let find = |part: String, column: &str| Self::find(table, &part, column);
         let labels = mapping
             .labels
             .iter()
@@ -375,7 +379,7 @@ impl LabelSets {
 }
 
 /// A cell as a label's value: text as it is, nothing for null, a moment in RFC 3339.
-fn write_label(cell: &Cell, out: &mut Vec<u8>) {
+pub(super) fn write_label(cell: &Cell, out: &mut Vec<u8>) {
     use std::io::Write;
     let written = match cell {
         Cell::Null => Ok(()),

@@ -90,6 +90,24 @@ pub struct PollStatus {
     /// Published now.
     pub series: u64,
     pub last_failure: Option<Failure>,
+    /// There if the query counts.
+    pub ledger: Option<LedgerStatus>,
+}
+
+/// How a query's counters stand. Times are Azure's own, in seconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LedgerStatus {
+    /// Up to where all that had arrived is counted.
+    pub covered_until: Option<f64>,
+    /// What an outage lasted beyond what can be caught up with.
+    pub lost_seconds: f64,
+    /// How often Azure's clock went back so far that nothing fitted any more.
+    pub clock_went_back: u64,
+    /// Bins' values that were lower than before.
+    pub shrunk: u64,
+    /// Rows of bins that were forgotten already.
+    pub too_late: u64,
+    pub write_failures: u64,
 }
 
 impl PollStatus {
@@ -109,6 +127,7 @@ impl PollStatus {
             rows: None,
             series: 0,
             last_failure: None,
+            ledger: None,
         }
     }
 
@@ -219,7 +238,7 @@ fn one(value: f64) -> Vec<(&'static str, f64)> {
 }
 
 /// The families of [`PollStatus::families`].
-pub const POLL_FAMILIES: [OwnFamily; 10] = [
+pub const POLL_FAMILIES: [OwnFamily; 14] = [
     own(
         "vminsights_exporter_polls_total",
         MetricType::Counter,
@@ -308,5 +327,50 @@ pub const POLL_FAMILIES: [OwnFamily; 10] = [
         None,
         "How often the query is asked.",
         |poll| one(poll.interval.as_secs_f64()),
+    ),
+    own(
+        "vminsights_exporter_ledger_covered_until_timestamp_seconds",
+        MetricType::Gauge,
+        None,
+        "Up to where, by Azure's clock, all rows that had arrived are in the counters; absent before the first whole answer. Only for queries that feed counters, as all families of the ledger.",
+        |poll| {
+            let covered = poll.ledger.and_then(|ledger| ledger.covered_until);
+            covered.map_or(Vec::new(), one)
+        },
+    ),
+    own(
+        "vminsights_exporter_ledger_lost_seconds_total",
+        MetricType::Counter,
+        None,
+        "How much of the time of outages was beyond what can be caught up with: rows that arrived then are not in the counters.",
+        |poll| {
+            poll.ledger
+                .map_or(Vec::new(), |ledger| one(ledger.lost_seconds))
+        },
+    ),
+    own(
+        "vminsights_exporter_ledger_anomalies_total",
+        MetricType::Counter,
+        Some("anomaly"),
+        "What counting met that should not be: shrunk (a bin's value was lower than before; nothing is subtracted), too_late (a bin that was forgotten already; not counted), clock_went_back (Azure's clock; the counters took a new baseline).",
+        |poll| {
+            poll.ledger.map_or(Vec::new(), |ledger| {
+                vec![
+                    ("shrunk", ledger.shrunk as f64),
+                    ("too_late", ledger.too_late as f64),
+                    ("clock_went_back", ledger.clock_went_back as f64),
+                ]
+            })
+        },
+    ),
+    own(
+        "vminsights_exporter_ledger_write_failures_total",
+        MetricType::Counter,
+        None,
+        "Answers whose growth could not be written to the state, and so was not counted yet.",
+        |poll| {
+            poll.ledger
+                .map_or(Vec::new(), |ledger| one(ledger.write_failures as f64))
+        },
     ),
 ];

@@ -210,6 +210,14 @@ fn the_families_of_a_poll_that_has_seen_it_all() {
     let mut status = pending();
     status.succeed(success(900, 3));
     status.fail(failure(960, FailureReason::Throttled));
+    status.ledger = Some(LedgerStatus {
+        covered_until: Some(840.0),
+        lost_seconds: 60.0,
+        clock_went_back: 1,
+        shrunk: 2,
+        too_late: 3,
+        write_failures: 4,
+    });
     let families = status.families(&key("disks", "prod"));
     for family in &families {
         let began = family

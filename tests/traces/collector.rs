@@ -22,6 +22,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tonic::codec::CompressionEncoding;
 use vminsights_exporter::exposition::otlp;
+use vminsights_exporter::ledger::Ledger;
 use vminsights_exporter::poll::Poller;
 use vminsights_exporter::snapshot::{PollStatus, SnapshotStore};
 use vminsights_exporter::telemetry::SelfMetrics;
@@ -217,7 +218,13 @@ pub fn rows(count: usize) -> impl Behaviour {
 /// Polls until so many runs have ended.
 pub async fn poll(rig: &Rig, runs: u64) {
     let store: Arc<SnapshotStore> = Arc::default();
-    let poller = Poller::start(&catalogue(""), &[workspace()], &rig.client(), &store);
+    let poller = Poller::start(
+        &catalogue(""),
+        &[workspace()],
+        &rig.client(),
+        &store,
+        &Ledger::in_memory(),
+    );
     let status =
         |store: &SnapshotStore| -> PollStatus { store.current().polls().next().unwrap().1.clone() };
     let ended = |status: &PollStatus| {

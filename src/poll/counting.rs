@@ -1,0 +1,385 @@
+//! Counters: a run asks for the bins that the book lacks, slice by slice, and each answer's growth is
+//! written before it is published.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ring::digest;
+
+use crate::azure::{LogsClient, Query, QueryFailure};
+use crate::catalogue::{Counting, QueryDefinition};
+use crate::config::Workspace;
+use crate::ledger::{
+    Absorbed, Book, Change, Entry, Gap, Key, Ledger, MINUTE, Micros, Rules, Window,
+};
+use crate::series::{
+    BinRow, Family, FamilyHeader, LabelName, Mapping, OVERFLOW, Projection, RowIssues, SeriesList,
+    bins,
+};
+use crate::snapshot::LedgerStatus;
+use crate::telemetry::FailureReason;
+
+use super::{Polled, Unpolled};
+
+/// How long an outage may last and still be caught up with.
+const CATCH_UP: Duration = Duration::from_secs(24 * 60 * 60);
+/// A book that says again and again that its window is gone has a service whose clock runs wild.
+const MOST_GAPS: usize = 3;
+
+/// The counts of one query and workspace, and what has become of them.
+#[derive(Clone)]
+pub struct Tally {
+    ledger: Ledger,
+    query: Arc<QueryDefinition>,
+    workspace: Workspace,
+    counting: Counting,
+    held: Arc<Mutex<Held>>,
+}
+
+struct Held {
+    book: Book,
+    status: LedgerStatus,
+    /// How wide a question may be; less than a slice after an answer that was too big.
+    width: Micros,
+}
+
+/// What one answer brought.
+struct Taken {
+    absorbed: Absorbed,
+    rows: u64,
+    issues: RowIssues,
+}
+
+impl Tally {
+    /// The counts as the ledger has them; `None` if the query does not count.
+    pub fn open(
+        ledger: &Ledger,
+        query: &Arc<QueryDefinition>,
+        workspace: &Workspace,
+    ) -> Option<Self> {
+        let counting = query.counting.clone()?;
+        let book = ledger.book(
+            query.name.as_str(),
+            &workspace.id.to_string(),
+            rules(query, &counting),
+        );
+        let width = book.slice();
+        Some(Self {
+            ledger: ledger.clone(),
+            query: query.clone(),
+            workspace: workspace.clone(),
+            counting,
+            held: Arc::new(Mutex::new(Held {
+                status: LedgerStatus {
+                    covered_until: book.covered_until().map(seconds),
+                    ..LedgerStatus::default()
+                },
+                book,
+                width,
+            })),
+        })
+    }
+
+    /// Goes on with the counts of the poll before, of an older definition. What is on a disk is there
+    /// already; what is only in memory would be lost.
+    pub fn take_over(&self, before: &Self) {
+        if self.ledger.is_persistent() {
+            return;
+        }
+        let old = before.lock().book.clone();
+        let mut held = self.lock();
+        held.book = old.under(rules(&self.query, &self.counting));
+    }
+
+    pub fn status(&self) -> LedgerStatus {
+        self.lock().status
+    }
+
+    /// Asks until the book has everything that is there.
+    ///
+    /// # Errors
+    /// If an answer fails; what the ones before it brought is kept.
+    pub async fn run(&self, client: &LogsClient, slow: bool) -> Result<Polled, Unpolled> {
+        let (mut window, mut width) = {
+            let held = self.lock();
+            (held.book.question(held.width), held.width)
+        };
+        let mut polled = Polled {
+            rows: 0,
+            unreadable_rows: 0,
+            slow,
+            projection: Projection {
+                families: Vec::new(),
+                issues: RowIssues::default(),
+            },
+        };
+        let mut release = true;
+        let mut gaps = 0;
+        loop {
+            let kql = self.text(window)?;
+            let asked = client
+                .query(Query {
+                    workspace: &self.workspace,
+                    kql: &kql,
+                    timeout: self.query.timeout,
+                    patience: self.query.interval,
+                    slow: polled.slow,
+                })
+                .await;
+            let answer = match asked {
+                Err(failure) if is_too_much(&failure) && width > MINUTE => {
+                    // Whole minutes, and at last a single one.
+                    width = (width / 2 / MINUTE).max(1) * MINUTE;
+                    self.lock().width = width;
+                    window = narrowed(window, width);
+                    continue;
+                }
+                answer => answer?,
+            };
+            polled.slow = answer.slow;
+            polled.rows += answer.table.row_count() as u64 + answer.unreadable_rows;
+            polled.unreadable_rows += answer.unreadable_rows;
+            if answer.unreadable_rows > 0 {
+                // Their bins would be counted as seen, and never again.
+                return Err(Unpolled::Unreadable(answer.unreadable_rows));
+            }
+            let served = answer.served.ok_or(Unpolled::NoDate)?.as_microsecond();
+            let tally = self.clone();
+            let taking = move || {
+                tally
+                    .take(window, &answer.table, served, release)
+                    .map_err(Box::new)
+            };
+            let taken = tokio::task::spawn_blocking(taking)
+                .await?
+                .map_err(|error| *error)?;
+            release = false;
+            polled.projection.issues.add_all(&taken.issues);
+            debug_assert!(taken.rows <= polled.rows);
+            let absorbed = taken.absorbed;
+            if absorbed.gap.is_some() {
+                gaps += 1;
+                if gaps > MOST_GAPS {
+                    return Err(Unpolled::ClockRunsWild);
+                }
+                window = self.lock().book.question(width);
+            } else if let (true, Window::Bins { until, .. }) = (absorbed.behind, window) {
+                window = Window::Bins {
+                    from: until,
+                    until: until.saturating_add(width),
+                };
+            } else {
+                break;
+            }
+        }
+        {
+            // All is well again: the next question is as wide as can be.
+            let mut held = self.lock();
+            held.width = (held.width.saturating_mul(2)).min(held.book.slice());
+        }
+        let tally = self.clone();
+        polled.projection.families = tokio::task::spawn_blocking(move || tally.families()).await?;
+        Ok(polled)
+    }
+
+    /// The query about the bins of a window. What bounds it is computed by the service, from its own
+    /// clock.
+    fn text(&self, window: Window) -> Result<String, Unpolled> {
+        Ok(match window {
+            Window::Baseline { lookback } => self
+                .counting
+                .about(&format!("{}ms", lookback / 1000), "now() + 1d"),
+            Window::Bins { from, until } => {
+                let moment = |at| Timestamp::from_microsecond(at).map_err(|_| Unpolled::NoDate);
+                self.counting.about(
+                    &format!("now() - datetime({})", moment(from)?),
+                    &format!("datetime({})", moment(until)?),
+                )
+            }
+        })
+    }
+
+    /// Reads an answer into the book and has it written. If that fails, nothing of it is counted: it
+    /// will be asked for again.
+    fn take(
+        &self,
+        window: Window,
+        table: &crate::table::ResultTable,
+        served: Micros,
+        release: bool,
+    ) -> Result<Taken, Unpolled> {
+        let (rows, issues) = bins(&self.query.mapping, &self.counting.bin, table)?;
+        let count = rows.len() as u64;
+        let entries = rows.into_iter().map(entry).collect();
+        let mut held = self.lock();
+        let (absorbed, change) = held.book.absorb(window, entries, served, release);
+        let (query, workspace) = (self.query.name.as_str(), self.workspace.id.to_string());
+        self.write(&mut held, query, &workspace, &change)?;
+        let covered = held.book.covered_until();
+        let status = &mut held.status;
+        status.too_late += absorbed.too_late;
+        status.shrunk += absorbed.shrunk;
+        status.lost_seconds += match absorbed.gap {
+            Some(Gap::Outage(length)) => length as f64 / 1e6,
+            _ => 0.0,
+        };
+        status.clock_went_back += u64::from(absorbed.gap == Some(Gap::ClockWentBack));
+        status.covered_until = covered.map(seconds);
+        Ok(Taken {
+            absorbed,
+            rows: count,
+            issues,
+        })
+    }
+
+    fn write(
+        &self,
+        held: &mut Held,
+        query: &str,
+        workspace: &str,
+        change: &Change,
+    ) -> Result<(), Unpolled> {
+        self.ledger
+            .commit(query, workspace, &held.book, change)
+            .map_err(|error| {
+                held.status.write_failures += 1;
+                held.book = self
+                    .ledger
+                    .book(query, workspace, rules(&self.query, &self.counting));
+                Unpolled::State(error)
+            })
+    }
+
+    /// The counters as they are written.
+    pub fn families(&self) -> Vec<Family> {
+        let mapping = &self.query.mapping;
+        let names: Arc<[LabelName]> = label_names(mapping);
+        let held = self.lock();
+        let mut published: Vec<_> = held.book.published().collect();
+        published.sort_unstable_by_key(|series| (series.labels.is_none(), series.labels));
+        let family = |(index, metric): (usize, &crate::series::MetricMapping)| {
+            let mut series = SeriesList::new(names.clone());
+            for one in &published {
+                let began = Timestamp::from_microsecond(one.began).unwrap_or(Timestamp::UNIX_EPOCH);
+                let value = one.totals.get(index).copied().unwrap_or_default();
+                let workspace = std::iter::once(&*self.workspace.name);
+                match one.labels {
+                    Some(labels) => {
+                        let labels = labels.iter().map(|label| &**label);
+                        series.push_counter(workspace.chain(labels), value, began);
+                    }
+                    None => {
+                        let labels = std::iter::repeat_n(OVERFLOW, mapping.labels.len());
+                        series.push_counter(workspace.chain(labels), value, began);
+                    }
+                }
+            }
+            Family {
+                header: FamilyHeader {
+                    name: metric.name.clone(),
+                    kind: metric.kind,
+                    help: metric.help.as_str().into(),
+                },
+                series,
+            }
+        };
+        mapping.metrics.iter().enumerate().map(family).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Held> {
+        // A panic while it was held has left a book that was not written: the next commit says so.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a narrower question may bring what this one did not.
+fn is_too_much(failure: &QueryFailure) -> bool {
+    matches!(
+        failure.reason,
+        FailureReason::Partial | FailureReason::Timeout | FailureReason::Decode
+    )
+}
+
+fn narrowed(window: Window, width: Micros) -> Window {
+    match window {
+        Window::Bins { from, .. } => Window::Bins {
+            from,
+            until: from.saturating_add(width),
+        },
+        baseline @ Window::Baseline { .. } => baseline,
+    }
+}
+
+fn label_names(mapping: &Mapping) -> Arc<[LabelName]> {
+    std::iter::once(LabelName::workspace())
+        .chain(mapping.labels.iter().map(|label| label.label.clone()))
+        .collect()
+}
+
+fn rules(query: &QueryDefinition, counting: &Counting) -> Rules {
+    let mapping = &query.mapping;
+    Rules {
+        fingerprint: fingerprint(query, counting),
+        lookback: micros(counting.lookback),
+        catch_up: micros(CATCH_UP),
+        expire_after: micros(counting.expire_after),
+        max_series: mapping
+            .metrics
+            .iter()
+            .map(|metric| metric.max_series)
+            .min()
+            .unwrap_or_default(),
+        metrics: mapping.metrics.iter().map(|m| m.name.to_string()).collect(),
+        labels: mapping.labels.iter().map(|l| l.label.to_string()).collect(),
+    }
+}
+
+/// Of everything that decides what is counted.
+fn fingerprint(query: &QueryDefinition, counting: &Counting) -> u64 {
+    let mut context = digest::Context::new(&digest::SHA256);
+    let mut part = |text: &str| {
+        context.update(&(text.len() as u64).to_le_bytes());
+        context.update(text.as_bytes());
+    };
+    part(&counting.about("", ""));
+    part(&counting.bin);
+    for label in &query.mapping.labels {
+        part(&label.column);
+    }
+    for metric in &query.mapping.metrics {
+        part(&metric.value);
+        part(&format!("{:?}", metric.combine));
+    }
+    let digest = context.finish();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest.as_ref()[..8]);
+    u64::from_le_bytes(first)
+}
+
+fn entry(row: BinRow) -> Entry {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for label in &row.labels {
+        context.update(&(label.len() as u64).to_le_bytes());
+        context.update(label.as_bytes());
+    }
+    // Label values are strangers' words: two of them must not be made to meet.
+    let digest = context.finish();
+    let mut key = Key::default();
+    let length = key.len();
+    key.copy_from_slice(&digest.as_ref()[..length]);
+    Entry {
+        bin: row.bin.as_microsecond(),
+        key,
+        labels: row.labels,
+        values: row.values,
+    }
+}
+
+fn micros(length: Duration) -> Micros {
+    i64::try_from(length.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn seconds(moment: Micros) -> f64 {
+    moment as f64 / 1e6
+}
