@@ -428,13 +428,16 @@ impl Poll {
     /// Takes what was counted before a run failed.
     fn recount(&mut self) {
         let Some(tally) = &self.tally else { return };
-        let at = Timestamp::now();
-        let families = tally.families().into_iter();
-        self.blocks = families
-            .map(|family| Arc::new(Block::new(family, at)))
-            .collect();
-        self.status.series = self.series();
         self.status.ledger = Some(tally.status());
+        let Some(families) = tally.written() else {
+            return;
+        };
+        let at = Timestamp::now();
+        let blocks = families
+            .into_iter()
+            .map(|family| Arc::new(Block::new(family, at)));
+        self.blocks = blocks.collect();
+        self.status.series = self.series();
     }
 
     /// Drops the values of the last success, which is too long ago.

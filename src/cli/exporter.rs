@@ -16,11 +16,12 @@ use crate::catalogue::Catalogue;
 use crate::config::Settings;
 use crate::exposition::otlp;
 use crate::http::{Address, Endpoint, Limits, Lock, Reload, Server, Site};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Opening};
 use crate::push::{self, Pusher};
 use crate::snapshot::SnapshotStore;
+use crate::telemetry::events::StateOpened;
 use crate::telemetry::traces::{TraceExport, TraceGuard};
-use crate::telemetry::{SelfMetrics, Traces};
+use crate::telemetry::{SelfMetrics, Traces, error_chain};
 
 #[derive(Args)]
 pub struct WebArguments {
@@ -146,7 +147,7 @@ impl Exporter {
             "serving"
         );
         let instance = push::instance(&self.url());
-        let ledger = Ledger::in_memory();
+        let ledger = open_ledger(self.settings.state.clone(), &self.metrics).await;
         let live = Live::start(
             (self.config_file, self.shard),
             self.settings,
@@ -184,6 +185,36 @@ impl Exporter {
         }
         tracing::info!("ended");
     }
+}
+
+/// The counters' state. Whatever is wrong with it, the exporter serves.
+async fn open_ledger(directory: Option<PathBuf>, metrics: &SelfMetrics) -> Ledger {
+    let Some(directory) = directory else {
+        StateOpened::InMemory.emit(metrics);
+        return Ledger::in_memory();
+    };
+    let opening = tokio::task::spawn_blocking(move || Ledger::open(&directory));
+    let (ledger, opening) = match opening.await {
+        Ok(opened) => opened,
+        Err(error) => {
+            let error = &error_chain(&error);
+            StateOpened::Unusable { error }.emit(metrics);
+            return Ledger::in_memory();
+        }
+    };
+    match opening {
+        Opening::Opened | Opening::Created => StateOpened::Opened.emit(metrics),
+        Opening::SetAside { aside, error } => StateOpened::SetAside {
+            aside: &aside,
+            error: &error_chain(&error),
+        }
+        .emit(metrics),
+        Opening::InMemory { error } => StateOpened::Unusable {
+            error: &error_chain(&error),
+        }
+        .emit(metrics),
+    }
+    ledger
 }
 
 /// Everything that can be known of a configuration without a network.

@@ -512,4 +512,4 @@ fn minute(moment: Micros) -> Micros {
 
 #[cfg(test)]
 #[path = "book_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -4,12 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LOOKBACK: Micros = 30 * MINUTE;
-const DAY: Micros = 24 * HOUR;
+pub const LOOKBACK: Micros = 30 * MINUTE;
+pub const DAY: Micros = 24 * HOUR;
 /// When the tests begin.
-const T0: Micros = 1_000_000 * MINUTE;
+pub const T0: Micros = 1_000_000 * MINUTE;
 
-fn rules(max_series: usize) -> Rules {
+pub fn rules(max_series: usize) -> Rules {
     Rules {
         fingerprint: 1,
         lookback: LOOKBACK,
@@ -21,11 +21,11 @@ fn rules(max_series: usize) -> Rules {
     }
 }
 
-fn key(label: u8) -> Key {
+pub fn key(label: u8) -> Key {
     [label; 16]
 }
 
-fn entry(bin: Micros, label: u8, value: f64) -> Entry {
+pub fn entry(bin: Micros, label: u8, value: f64) -> Entry {
     Entry {
         bin,
         key: key(label),
@@ -34,7 +34,7 @@ fn entry(bin: Micros, label: u8, value: f64) -> Entry {
     }
 }
 
-fn totals(book: &Book) -> BTreeMap<String, f64> {
+pub fn totals(book: &Book) -> BTreeMap<String, f64> {
     let name = |labels: Option<&[Box<str>]>| match labels {
         Some(labels) => labels[0].to_string(),
         None => "overflow".into(),
@@ -184,15 +184,15 @@ fn another_query_keeps_the_totals_of_the_same_names_and_takes_a_baseline() {
 
 /// A row: when it arrives, how much later it can be seen, whose it is.
 #[derive(Clone, Debug)]
-struct Row {
-    arrives: Micros,
-    seen: Micros,
-    label: u8,
+pub struct Row {
+    pub arrives: Micros,
+    pub seen: Micros,
+    pub label: u8,
 }
 
 /// What happens next.
 #[derive(Clone, Debug)]
-enum Step {
+pub enum Step {
     /// Minutes pass.
     Wait(i64),
     Poll,
@@ -204,7 +204,7 @@ enum Step {
     Narrow(i64),
 }
 
-fn rows() -> impl Strategy<Value = Vec<Row>> {
+pub fn rows() -> impl Strategy<Value = Vec<Row>> {
     let row = (-7200i64..60_000, 0i64..1799, 0u8..12).prop_map(|(arrives, late, label)| Row {
         arrives: T0 + arrives * 1_000_000,
         seen: T0 + (arrives + late) * 1_000_000,
@@ -213,7 +213,7 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
     prop::collection::vec(row, 0..120)
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0i64..4).prop_map(Step::Wait),
         1 => (4i64..400).prop_map(Step::Wait),
@@ -226,7 +226,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// What the service answers to `window` at `now`.
-fn answer(rows: &[Row], window: Window, now: Micros) -> Vec<Entry> {
+pub fn answer(rows: &[Row], window: Window, now: Micros) -> Vec<Entry> {
     let (from, until) = match window {
         Window::Baseline { lookback } => (minute(now - lookback), Micros::MAX),
         Window::Bins { from, until } => (from, until),

@@ -18,7 +18,8 @@ use crate::series::{
     bins,
 };
 use crate::snapshot::LedgerStatus;
-use crate::telemetry::FailureReason;
+use crate::telemetry::events::StateUnreadable;
+use crate::telemetry::{FailureReason, error_chain};
 
 use super::{Polled, Unpolled};
 
@@ -42,6 +43,9 @@ struct Held {
     status: LedgerStatus,
     /// How wide a question may be; less than a slice after an answer that was too big.
     width: Micros,
+    /// Whether the book was not written and could not be read again: nothing of it is published
+    /// until it has been.
+    is_lost: bool,
 }
 
 /// What one answer brought.
@@ -59,11 +63,19 @@ impl Tally {
         workspace: &Workspace,
     ) -> Option<Self> {
         let counting = query.counting.clone()?;
-        let book = ledger.book(
+        let (book, error) = ledger.book(
             query.name.as_str(),
             &workspace.id.to_string(),
             rules(query, &counting),
         );
+        if let Some(error) = error {
+            StateUnreadable {
+                query: query.name.as_str(),
+                workspace: &workspace.name,
+                error: &error_chain(&error),
+            }
+            .emit();
+        }
         let width = book.slice();
         Some(Self {
             ledger: ledger.clone(),
@@ -77,6 +89,7 @@ impl Tally {
                 },
                 book,
                 width,
+                is_lost: false,
             })),
         })
     }
@@ -240,19 +253,25 @@ impl Tally {
         workspace: &str,
         change: &Change,
     ) -> Result<(), Unpolled> {
-        self.ledger
-            .commit(query, workspace, &held.book, change)
-            .map_err(|error| {
-                held.status.write_failures += 1;
-                held.book = self
-                    .ledger
-                    .book(query, workspace, rules(&self.query, &self.counting));
-                Unpolled::State(error)
-            })
+        let Err(error) = self.ledger.commit(query, workspace, &held.book, change) else {
+            held.is_lost = false;
+            return Ok(());
+        };
+        held.status.write_failures += 1;
+        let rules = rules(&self.query, &self.counting);
+        let (book, unread) = self.ledger.book(query, workspace, rules);
+        held.book = book;
+        held.is_lost = unread.is_some();
+        Err(Unpolled::State(error))
     }
 
-    /// The counters as they are written.
-    pub fn families(&self) -> Vec<Family> {
+    /// The counters as they were last written; `None` where that cannot be read.
+    pub fn written(&self) -> Option<Vec<Family>> {
+        let is_lost = self.lock().is_lost;
+        (!is_lost).then(|| self.families())
+    }
+
+    fn families(&self) -> Vec<Family> {
         let mapping = &self.query.mapping;
         let names: Arc<[LabelName]> = label_names(mapping);
         let held = self.lock();

@@ -246,6 +246,60 @@ impl RowsLeftOut<'_> {
 }
 
 /// The values of a query's last success were too old and are no longer published.
+pub struct StateUnreadable<'a> {
+    pub query: &'a str,
+    pub workspace: &'a str,
+    pub error: &'a str,
+}
+
+impl StateUnreadable<'_> {
+    pub fn emit(&self) {
+        tracing::error!(
+            query = self.query,
+            workspace = self.workspace,
+            error = self.error,
+            "the counters' state cannot be read: they begin anew"
+        );
+    }
+}
+
+/// The counters' state was looked for.
+pub enum StateOpened<'a> {
+    /// None is configured.
+    InMemory,
+    Opened,
+    SetAside {
+        aside: &'a std::path::Path,
+        error: &'a str,
+    },
+    Unusable {
+        error: &'a str,
+    },
+}
+
+impl StateOpened<'_> {
+    pub fn emit(&self, metrics: &SelfMetrics) {
+        metrics.set_state_persistent(matches!(self, Self::Opened | Self::SetAside { .. }));
+        match self {
+            Self::InMemory => tracing::info!(
+                "no state.path is set: counters begin anew with each start of the exporter"
+            ),
+            Self::Opened => {}
+            Self::SetAside { aside, error } => tracing::error!(
+                aside = %aside.display(),
+                error,
+                "the counters' state cannot be read and was set aside: they begin anew"
+            ),
+            Self::Unusable { error } => tracing::error!(
+                error,
+                hint = "give each exporter a state.path of its own that it can write to; until a restart, counters are in memory",
+                "the counters' state cannot be used"
+            ),
+        }
+    }
+}
+
+/// Values are too old to be shown.
 pub struct ValuesDropped<'a> {
     pub query: &'a str,
     pub workspace: &'a str,

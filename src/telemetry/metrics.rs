@@ -31,6 +31,7 @@ pub struct SelfMetrics {
     config_good: IntGauge,
     config_at: Gauge,
     shard: GaugeVec,
+    state_persistent: IntGauge,
     spans_lost: IntCounter,
     scrapes: IntCounterVec,
 }
@@ -139,6 +140,10 @@ impl SelfMetrics {
                 ),
                 &["shard", "shards"],
             )?,
+            state_persistent: IntGauge::new(
+                "vminsights_exporter_state_persistent",
+                "1 if the counters' state outlives the exporter, 0 if it is in memory: state.path is not set or cannot be used.",
+            )?,
             spans_lost: IntCounter::new(
                 "vminsights_exporter_spans_lost_total",
                 "Spans of the exporter's own traces that a collector did not take.",
@@ -184,6 +189,7 @@ impl SelfMetrics {
         metrics.config_good.set(1);
         metrics.config_at.set(seconds(metrics.began));
         metrics.set_shard(0, 1);
+        metrics.register(&metrics.state_persistent)?;
         metrics.register(&metrics.api_requests)?;
         metrics.budget.register(&metrics)?;
         metrics.register(&metrics.sign_ins)?;
@@ -291,6 +297,10 @@ impl SelfMetrics {
     }
 
     /// Says which shard of the workspaces this exporter asks.
+    pub(super) fn set_state_persistent(&self, persistent: bool) {
+        self.state_persistent.set(i64::from(persistent));
+    }
+
     pub fn set_shard(&self, index: u64, count: u64) {
         self.shard.reset();
         let labels = [index.to_string(), count.to_string()];
