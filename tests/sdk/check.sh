@@ -4,7 +4,9 @@
 set -eu
 cd "$(dirname "$0")/../.."
 : "${VMINSIGHTS_EXPORTER:?names the binary}"
-# A proxy has no way to this machine's own addresses.
-export NO_PROXY=localhost,127.0.0.1 no_proxy=localhost,127.0.0.1
 
-.tools/sdk/python/bin/python tests/sdk/test_python.py
+for tests in ".tools/sdk/python/bin/python tests/sdk/test_python.py" "node --test --test-reporter=spec tests/sdk/test_javascript.mjs"; do
+    # Unquoted: a command and its arguments.
+    # shellcheck disable=SC2086
+    python3 tests/sdk/with_workspace.py $tests
+done

@@ -1,15 +1,12 @@
 """Microsoft's Python client, azure-monitor-query with azure-identity, against the simulated workspace.
 
 Nothing in the client is replaced: it signs in, asks and decodes as it does with Azure. A policy in its pipeline
-notes what was sent and answered. `check.sh` says how it is run.
+notes what was sent and answered. `check.sh` says how it is run. test_javascript.mjs asks the same.
 """
 
 import datetime
 import json
 import os
-import pathlib
-import subprocess
-import tempfile
 import unittest
 
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
@@ -17,33 +14,11 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.identity import ClientSecretCredential
 from azure.monitor.query import LogsQueryClient, LogsQueryStatus
 
-HERE = pathlib.Path(__file__).resolve().parent
+access = json.loads(os.environ["WORKSPACE"])
 UTC = datetime.timezone.utc
-NOW = datetime.datetime(2026, 11, 24, 8, tzinfo=UTC)
+NOW = datetime.datetime.fromisoformat(os.environ["NOW"].replace("Z", "+00:00"))
 HOUR = datetime.timedelta(hours=1)
 STRANGER = "11111111-2222-3333-4444-555555555555"
-
-
-def setUpModule():
-    global workspace, access, ca
-    folder = tempfile.TemporaryDirectory()
-    unittest.addModuleCleanup(folder.cleanup)
-    ca = str(pathlib.Path(folder.name) / "ca.pem")
-    workspace = subprocess.Popen(
-        [
-            os.environ["VMINSIGHTS_EXPORTER"], "workspace", "--web.listen-address=127.0.0.1:0", f"--now={NOW.isoformat()}",
-            f"--data={HERE / 'data'}", f"--faults={HERE / 'faults.yaml'}", f"--ca-file={ca}", "--log.level=warn",
-        ],
-        stdout=subprocess.PIPE,
-    )
-    unittest.addModuleCleanup(stop)
-    access = json.loads(workspace.stdout.readline())
-
-
-def stop():
-    workspace.terminate()
-    workspace.wait()
-    workspace.stdout.close()
 
 
 class Notes(SansIOHTTPPolicy):
@@ -69,11 +44,11 @@ class PythonClient(unittest.TestCase):
     def connect(self, secret):
         credential = ClientSecretCredential(
             access["tenant_id"], access["client_id"], secret, authority=access["authority"],
-            disable_instance_discovery=True, connection_verify=ca,
+            disable_instance_discovery=True, connection_verify=access["ca_file"],
         )
         self.addCleanup(credential.close)
         client = LogsQueryClient(
-            credential, endpoint=access["endpoint"] + "/v1", audience=access["audience"], connection_verify=ca,
+            credential, endpoint=access["endpoint"] + "/v1", audience=access["audience"], connection_verify=access["ca_file"],
             per_retry_policies=[self.notes],
         )
         self.addCleanup(client.close)
