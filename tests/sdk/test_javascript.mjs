@@ -141,6 +141,11 @@ for (const [timespan, sent, expected] of [
   });
 }
 
+test("a timespan narrows the query's own filter", async () => {
+  const query = "VMConnection | where TimeGenerated < datetime(2026-11-24T07:40:00Z) | project ProcessName";
+  assert.deepEqual(await rows(query, {}, { duration: "PT1H" }), [["curl"]]);
+});
+
 test("statistics", async () => {
   const { ask, notes } = connect();
   const result = await ask("VMConnection | count", { includeQueryStatistics: true, serverTimeoutInSeconds: 30 });
@@ -175,6 +180,15 @@ test("additional workspaces", async () => {
   const { tables } = await ask("VMConnection | count", { additionalWorkspaces: own });
   assert.deepEqual(tables[0].rows, [[3]]);
   assert.deepEqual(notes.bodies[0].workspaces, own);
+});
+
+test("an additional workspace by name", async () => {
+  assert.deepEqual(await rows("VMConnection | count", { additionalWorkspaces: ["simulated-workspace"] }), [[3]]);
+  const error = await refused(connect().ask("VMConnection | count", { additionalWorkspaces: ["nowhere"] }));
+  assert.deepEqual(
+    [error.statusCode, error.code, error.message],
+    [400, "FailedToResolveResource", "Resource identity could not be resolved"],
+  );
 });
 
 const NO_ACCESS = "The provided credentials have insufficient access to perform the requested operation";
@@ -246,6 +260,14 @@ test("a partial result", async () => {
     [["EngineError", "Something went wrong processing your query on the server."]],
   );
   assert.deepEqual(notes.statuses, [200]);
+});
+
+test("a result cut by the query itself", async () => {
+  const query = "set truncationmaxrecords=2; VMConnection | order by TimeGenerated asc | project ProcessName";
+  const result = await connect().ask(query);
+  assert.equal(result.status, "PartialFailure");
+  assert.deepEqual(result.partialTables[0].rows, [["nginx"], ["curl"]]);
+  assert.equal(result.partialError.code, "PartialError");
 });
 
 test("a throttled query succeeds when asked again", async () => {

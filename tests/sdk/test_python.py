@@ -141,6 +141,10 @@ class PythonClient(unittest.TestCase):
                 self.assertEqual([name for [name] in found], expected)
                 self.assertEqual(self.notes.bodies[-1]["timespan"], sent)
 
+    def test_a_timespan_narrows_the_querys_own_filter(self):
+        query = "VMConnection | where TimeGenerated < datetime(2026-11-24T07:40:00Z) | project ProcessName"
+        self.assertEqual(self.rows(query, HOUR), [["curl"]])
+
     def test_statistics(self):
         result = self.ask("VMConnection | count", include_statistics=True, server_timeout=30)
         self.assertEqual(self.notes.prefers, ["wait=30,include-statistics=true"])
@@ -168,6 +172,12 @@ class PythonClient(unittest.TestCase):
         own = access["workspace_id"]
         self.assertEqual(self.rows("VMConnection | count", additional_workspaces=[own]), [[3]])
         self.assertEqual(self.notes.bodies[0]["workspaces"], [own])
+
+    def test_an_additional_workspace_by_name(self):
+        self.assertEqual(self.rows("VMConnection | count", additional_workspaces=["simulated-workspace"]), [[3]])
+        error = self.refused("VMConnection | count", additional_workspaces=["nowhere"])
+        self.assertEqual((error.status_code, error.model.code), (400, "FailedToResolveResource"))
+        self.assertEqual(error.model.message, "Resource identity could not be resolved")
 
     def test_an_additional_workspace_of_somebody_else(self):
         error = self.refused("VMConnection | count", additional_workspaces=[STRANGER])
@@ -255,6 +265,18 @@ class PythonClient(unittest.TestCase):
             },
         )
         self.assertEqual(self.notes.statuses, [200])
+
+    def test_a_result_cut_by_the_query_itself(self):
+        result = self.ask("set truncationmaxrecords=2; VMConnection | order by TimeGenerated asc | project ProcessName")
+        self.assertEqual(result.status, LogsQueryStatus.PARTIAL)
+        self.assertEqual([list(row) for row in result.partial_data[0].rows], [["nginx"], ["curl"]])
+        self.assertEqual(result.partial_error.code, "PartialError")
+        [detail] = result.partial_error.details
+        self.assertEqual(
+            detail["innererror"]["message"],
+            "Query result set has exceeded the internal record count limit 2 "
+            "(E_QUERY_RESULT_SET_TOO_LARGE; see https://aka.ms/kustoquerylimits)",
+        )
 
     def test_a_throttled_query_succeeds_when_asked_again(self):
         self.assertEqual(self.rows("print 1 // throttled once"), [[1]])
