@@ -15,6 +15,6 @@ if ! cmp -s tests/sdk/package.json .tools/sdk/node/installed; then
     echo "installing @azure/monitor-query-logs and @azure/identity into .tools/sdk/node"
     mkdir -p .tools/sdk/node
     cp tests/sdk/package.json .tools/sdk/node/
-    npm install --prefix .tools/sdk/node --silent --no-audit --no-fund
+    npm install --prefix .tools/sdk/node --loglevel=error --no-audit --no-fund
     cp tests/sdk/package.json .tools/sdk/node/installed
 fi
