@@ -3,9 +3,9 @@ RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release/vminsights-export
 CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 
-.PHONY: test lint unit programs paging dashboards deploy deny docs
+.PHONY: test lint unit programs sdk paging dashboards deploy deny docs
 
-test: lint unit programs paging dashboards deploy deny
+test: lint unit programs sdk paging dashboards deploy deny
 
 lint:
 	cargo fmt --check
@@ -20,6 +20,12 @@ programs:
 	tests/programs/install.sh
 	cargo build --release --locked
 	VMINSIGHTS_EXPORTER=$(RELEASE) cargo test --locked --features programs --test end_to_end --test packs_judged --test kql -- --nocapture
+
+# Microsoft's own clients for Python and JavaScript against the simulated workspace.
+sdk:
+	tests/sdk/install.sh
+	cargo build --release --locked
+	VMINSIGHTS_EXPORTER=$(RELEASE) tests/sdk/check.sh
 
 # The rules, Alertmanager's configuration and mail, and the whole way of a page.
 paging:
