@@ -46,7 +46,15 @@ pub fn bins(
             issues.add(RowIssue::Unreadable, 1);
             continue;
         };
-        let labels: Vec<Box<str>> = columns.labels.iter().map(|&at| label(&row[at])).collect();
+        let mut truncated = false;
+        let mut label = |at: &usize| {
+            let mut text = Vec::new();
+            truncated |= write_label(&row[*at], &mut text);
+            // It was written as UTF-8, so nothing is replaced.
+            String::from_utf8_lossy(&text).into()
+        };
+        let labels: Vec<Box<str>> = columns.labels.iter().map(&mut label).collect();
+        issues.add(RowIssue::Truncated, u64::from(truncated));
         let values: Vec<Option<f64>> = columns
             .values
             .iter()
@@ -89,13 +97,6 @@ fn both(
         }
         (had, has, _) => had.or(has),
     }
-}
-
-fn label(cell: &Cell) -> Box<str> {
-    let mut text = Vec::new();
-    write_label(cell, &mut text);
-    // It was written as UTF-8, so nothing is replaced.
-    String::from_utf8_lossy(&text).into()
 }
 
 #[cfg(test)]

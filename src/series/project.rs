@@ -15,6 +15,10 @@ pub const OVERFLOW: &str = "overflow";
 /// Parts one label value from the next in a label set's key; no UTF-8 text holds this byte.
 const SEPARATOR: u8 = 0xff;
 
+/// The most bytes of a label's value that are published. Prometheus rejects a whole scrape for one
+/// value beyond its `label_value_length_limit`; a command line or path can be of any length.
+const MAX_LABEL_BYTES: usize = 1024;
+
 /// Why a row, or one sample of it, is not on the page as such: the `issue` label's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RowIssue {
@@ -28,15 +32,18 @@ pub enum RowIssue {
     OverflowGathered,
     /// Beyond `max_series`: left out.
     OverflowDropped,
+    /// A label's value was too long and was cut; the row is on the page.
+    Truncated,
 }
 
 impl RowIssue {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Unreadable,
         Self::NotFinite,
         Self::Duplicate,
         Self::OverflowGathered,
         Self::OverflowDropped,
+        Self::Truncated,
     ];
 
     /// The label's value.
@@ -47,6 +54,7 @@ impl RowIssue {
             Self::Duplicate => "duplicate",
             Self::OverflowGathered => "overflow_gathered",
             Self::OverflowDropped => "overflow_dropped",
+            Self::Truncated => "truncated",
         }
     }
 }
@@ -139,7 +147,8 @@ pub fn project(
     let mut samples: Vec<Vec<Option<f64>>> = vec![Vec::new(); mapping.metrics.len()];
 
     for row in table.rows() {
-        let set = sets.intern(columns.labels.iter().map(|&at| &row[at]));
+        let (set, truncated) = sets.intern(columns.labels.iter().map(|&at| &row[at]));
+        issues.add(RowIssue::Truncated, u64::from(truncated));
         for ((metric, &at), samples) in mapping
             .metrics
             .iter()
@@ -329,21 +338,22 @@ impl LabelSets {
         self.keys.len()
     }
 
-    /// The number of the label set that these cells make.
-    fn intern<'a>(&mut self, cells: impl Iterator<Item = &'a Cell>) -> usize {
+    /// The number of the label set that these cells make, and whether a value of it was cut.
+    fn intern<'a>(&mut self, cells: impl Iterator<Item = &'a Cell>) -> (usize, bool) {
         self.scratch.clear();
+        let mut truncated = false;
         for cell in cells {
-            write_label(cell, &mut self.scratch);
+            truncated |= write_label(cell, &mut self.scratch);
             self.scratch.push(SEPARATOR);
         }
         if let Some(&number) = self.numbers.get(self.scratch.as_slice()) {
-            return number;
+            return (number, truncated);
         }
         let key: Box<[u8]> = self.scratch.as_slice().into();
         let number = self.keys.len();
         self.keys.push(key.clone());
         self.numbers.insert(key, number);
-        number
+        (number, truncated)
     }
 
     /// The numbers of those of `list`'s label sets (leaving `workspace` out) that are here too.
@@ -378,20 +388,27 @@ impl LabelSets {
     }
 }
 
-/// A cell as a label's value: text as it is, nothing for null, a moment in RFC 3339.
-pub(super) fn write_label(cell: &Cell, out: &mut Vec<u8>) {
+/// A cell as a label's value: text as it is, nothing for null, a moment in RFC 3339. Tells whether
+/// the text was longer than [`MAX_LABEL_BYTES`] and was cut, between two characters.
+pub(super) fn write_label(cell: &Cell, out: &mut Vec<u8>) -> bool {
     use std::io::Write;
+    let mut truncated = false;
     let written = match cell {
         Cell::Null => Ok(()),
         Cell::Bool(truth) => write!(out, "{truth}"),
         Cell::Long(number) => write!(out, "{number}"),
         Cell::Real(number) => write!(out, "{number}"),
-        Cell::String(text) => out.write_all(text.as_bytes()),
+        Cell::String(text) => {
+            let kept = &text[..text.floor_char_boundary(MAX_LABEL_BYTES)];
+            truncated = kept.len() < text.len();
+            out.write_all(kept.as_bytes())
+        }
         Cell::DateTime(moment) => write!(out, "{moment}"),
         Cell::TimeSpan(length) => write!(out, "{length}"),
     };
     // Writing into a Vec<u8> cannot fail.
     debug_assert!(written.is_ok());
+    truncated
 }
 
 #[cfg(test)]

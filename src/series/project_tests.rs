@@ -247,3 +247,46 @@ fn values_with_any_text_stay_apart() {
     assert_eq!(out.families[0].series.len(), 3);
     assert_eq!(out.issues.total(), 0);
 }
+
+#[test]
+fn a_long_label_value_is_cut_between_characters_and_counted() {
+    // "é" has two bytes, so the limit falls in the middle of one.
+    let long = format!("a{}", "é".repeat(MAX_LABEL_BYTES));
+    let cut = format!("a{}", "é".repeat(511));
+    let fits = "b".repeat(MAX_LABEL_BYTES);
+    let table = table(&[
+        (&long, "192.0.2.1", Cell::Long(1)),
+        (&fits, "192.0.2.1", Cell::Long(2)),
+    ]);
+    let out = project(&mapping(None, 10), &table, "prod", &[]).unwrap();
+    assert_eq!(
+        lines(&out.families[0]),
+        [
+            format!("prod|{cut}|192.0.2.1 = 1"),
+            format!("prod|{fits}|192.0.2.1 = 2"),
+        ]
+    );
+    assert_eq!(out.issues.to_string(), "1 truncated");
+}
+
+#[test]
+fn label_sets_that_are_equal_after_the_cut_combine_or_are_duplicates() {
+    let start = "a".repeat(MAX_LABEL_BYTES);
+    let table = table(&[
+        (&format!("{start}1"), "192.0.2.1", Cell::Long(1)),
+        (&format!("{start}2"), "192.0.2.1", Cell::Long(2)),
+    ]);
+    let summed = project(&mapping(Some(Combine::Sum), 10), &table, "prod", &[]).unwrap();
+    assert_eq!(
+        lines(&summed.families[0]),
+        [format!("prod|{start}|192.0.2.1 = 3")]
+    );
+    assert_eq!(summed.issues.to_string(), "2 truncated");
+
+    let first = project(&mapping(None, 10), &table, "prod", &[]).unwrap();
+    assert_eq!(
+        lines(&first.families[0]),
+        [format!("prod|{start}|192.0.2.1 = 1")]
+    );
+    assert_eq!(first.issues.to_string(), "1 duplicate, 2 truncated");
+}

@@ -297,7 +297,7 @@ pub const POLL_FAMILIES: [OwnFamily; 14] = [
         "vminsights_exporter_poll_row_issues_total",
         MetricType::Counter,
         Some("issue"),
-        "Rows, or single samples of them, that are not published as such: unreadable, not_finite, duplicate (a label set that another row has), overflow_gathered or overflow_dropped (beyond max_series).",
+        "Rows, or single samples of them, that are not published as such: unreadable, not_finite, duplicate (a label set that another row has), overflow_gathered or overflow_dropped (beyond max_series), truncated (published, with a label value cut at 1,024 bytes).",
         |poll| {
             RowIssue::ALL
                 .map(|issue| (issue.as_str(), poll.row_issues.get(issue) as f64))

@@ -43,9 +43,10 @@ pub fn of_polls(
             let reason = reason
                 .map(|reason| format!(" ({reason})"))
                 .unwrap_or_default();
-            // What is gathered is in the sum; the rest is nowhere.
-            let lost =
-                status.last_issues.total() - status.last_issues.get(RowIssue::OverflowGathered);
+            // What is gathered is in the sum, what is cut is on the page; the rest is nowhere.
+            let published = [RowIssue::OverflowGathered, RowIssue::Truncated]
+                .map(|issue| status.last_issues.get(issue));
+            let lost = status.last_issues.total() - published.iter().sum::<u64>();
             let doubt = match (status.state, status.last_success) {
                 (PollState::Pending, _) => format!("{query} has not answered yet"),
                 (_, None) => format!("{query} was never answered{reason}"),
