@@ -205,7 +205,8 @@ impl Question<'_> {
                 let wait = failure.retry_after.unwrap_or(UNNAMED_WAIT);
                 self.client.budget.close(wait);
             }
-            if status != Some(401) {
+            let refused = outcome.as_ref().is_err_and(|failure| failure.token_refused);
+            if status != Some(401) && !refused {
                 return outcome;
             }
             // The service does not take this token, whatever its expiry says. A new one may help if

@@ -27,6 +27,8 @@ pub struct QueryFailure {
     pub slow: bool,
     /// Whether it may pass by itself within seconds.
     pub(super) may_pass: bool,
+    /// Whether it is the token that the service does not take, rather than who it speaks for.
+    pub(super) token_refused: bool,
     message: String,
     hint: Option<Cow<'static, str>>,
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -40,6 +42,7 @@ impl QueryFailure {
             request_id: None,
             slow: false,
             may_pass: false,
+            token_refused: false,
             message: message.into(),
             hint: None,
             source: None,

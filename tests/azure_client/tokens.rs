@@ -62,6 +62,37 @@ async fn a_held_token_that_is_refused_is_replaced() {
     );
 }
 
+/// Answers once, and then refuses whatever it is asked with this code.
+struct RefusingWorkspace(AtomicBool, &'static str);
+
+impl Behaviour for RefusingWorkspace {
+    fn reply(&self, _: &Seen) -> Reply {
+        if self.0.swap(false, Ordering::SeqCst) {
+            return Reply::json(200, ONE_ROW);
+        }
+        let body = format!(r#"{{"error": {{"code": "{}", "message": "no"}}}}"#, self.1);
+        Reply::json(403, body)
+    }
+}
+
+#[tokio::test]
+async fn a_403_asks_for_a_new_token_only_where_the_token_is_refused() {
+    for (code, sign_ins, requests) in [
+        ("InvalidAuthenticationToken", 2, 3),
+        ("InvalidAuthenticationTokenAudience", 1, 2),
+        ("InsufficientAccessError", 1, 2),
+    ] {
+        let rig = Rig::asking(RefusingWorkspace(AtomicBool::new(true), code)).await;
+        let client = rig.client();
+        ask(&client, PATIENT).await.unwrap();
+        let told = Told::of(&ask(&client, PATIENT).await.unwrap_err());
+        assert_eq!(told.reason, "forbidden");
+        assert_eq!(told.text, format!("HTTP 403: {code}: no"));
+        let asked = (rig.entra.seen().len(), rig.logs.seen().len());
+        assert_eq!(asked, (sign_ins, requests), "{code}");
+    }
+}
+
 /// Takes the first token once, and then none.
 struct StubbornWorkspace(AtomicBool);
 
