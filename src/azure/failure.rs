@@ -25,10 +25,10 @@ pub struct QueryFailure {
     /// Whether the service was kept busy for so long that the query should not stand in the way of
     /// others.
     pub slow: bool,
+    /// Whether it was the token that the service did not take; another one may help.
+    pub(super) token_refused: bool,
     /// Whether it may pass by itself within seconds.
     pub(super) may_pass: bool,
-    /// Whether it is the token that the service does not take, rather than who it speaks for.
-    pub(super) token_refused: bool,
     message: String,
     hint: Option<Cow<'static, str>>,
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -41,8 +41,8 @@ impl QueryFailure {
             retry_after: None,
             request_id: None,
             slow: false,
-            may_pass: false,
             token_refused: false,
+            may_pass: false,
             message: message.into(),
             hint: None,
             source: None,
