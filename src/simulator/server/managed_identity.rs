@@ -34,10 +34,11 @@ pub async fn virtual_machine(
         .get("metadata")
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
     if !is_marked {
-        return refusal(400, "Required metadata header not specified");
+        let text = "Required metadata header not specified";
+        return Refused::request(StatusCode::BAD_REQUEST, text).respond();
     }
     match workspace.grant(&parameters) {
-        Err(refused) => refused,
+        Err(refused) => refused.respond(),
         Ok(mut token) => {
             let lifetime = workspace.sign_in.lifetime().as_secs();
             token.insert("refresh_token".into(), "".into());
@@ -62,13 +63,11 @@ pub async fn app_service(
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| workspace.sign_in.is_secret(value));
     if !is_known {
-        return refusal(
-            401,
-            "The X-IDENTITY-HEADER is missing or not this process's",
-        );
+        let text = "The X-IDENTITY-HEADER is missing or not this process's";
+        return Refused::request(StatusCode::UNAUTHORIZED, text).respond();
     }
     match workspace.grant(&parameters) {
-        Err(refused) => refused,
+        Err(refused) => refused.respond(),
         Ok(mut token) => {
             let client_id = workspace.sign_in.client_id.as_str();
             token.insert("client_id".into(), client_id.into());
@@ -79,11 +78,11 @@ pub async fn app_service(
 
 impl Workspace {
     /// What both answers have in common.
-    fn grant(&self, parameters: &Parameters) -> Result<Map<String, Value>, Response> {
+    fn grant(&self, parameters: &Parameters) -> Result<Map<String, Value>, Refused> {
         let given = |value: &Option<String>, name: &str| match value.as_deref() {
-            None | Some("") => Err(refusal(
-                400,
-                &format!("Required query variable '{name}' is missing"),
+            None | Some("") => Err(Refused::request(
+                StatusCode::BAD_REQUEST,
+                format!("Required query variable '{name}' is missing"),
             )),
             Some(value) => Ok(value.to_owned()),
         };
@@ -93,14 +92,21 @@ impl Workspace {
         if let Some(id) = &parameters.client_id
             && !id.eq_ignore_ascii_case(&sign_in.client_id)
         {
-            return Err(refusal(400, "Identity not found"));
+            return Err(Refused::request(
+                StatusCode::BAD_REQUEST,
+                "Identity not found",
+            ));
         }
         if resource.trim_end_matches('/') != sign_in.audience {
             let text = format!(
                 "AADSTS500011: The resource principal named {resource} was not found in the tenant named {}.",
                 sign_in.tenant_id
             );
-            return Err(error(400, "invalid_resource", &text));
+            return Err(Refused {
+                status: StatusCode::BAD_REQUEST,
+                error: "invalid_resource",
+                text,
+            });
         }
         let expires = Timestamp::now()
             .as_second()
@@ -115,12 +121,24 @@ impl Workspace {
     }
 }
 
-fn refusal(status: u16, text: &str) -> Response {
-    error(status, "invalid_request", text)
+/// Why there is no token.
+struct Refused {
+    status: StatusCode,
+    error: &'static str,
+    text: String,
 }
 
-fn error(status: u16, code: &str, text: &str) -> Response {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    let body = json!({"error": code, "error_description": text});
-    headers::json(status, body.to_string())
+impl Refused {
+    fn request(status: StatusCode, text: impl Into<String>) -> Self {
+        Self {
+            status,
+            error: "invalid_request",
+            text: text.into(),
+        }
+    }
+
+    fn respond(self) -> Response {
+        let body = json!({"error": self.error, "error_description": self.text});
+        headers::json(self.status, body.to_string())
+    }
 }
