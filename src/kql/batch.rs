@@ -91,6 +91,21 @@ impl Batch {
         &self.columns
     }
 
+    /// The rows at these positions, in this order.
+    pub fn take(&self, rows: &[u32]) -> Self {
+        Self {
+            columns: self
+                .columns
+                .iter()
+                .map(|column| column.take(rows))
+                .collect(),
+            ingested: self.ingested.take(rows),
+            // Bounds, still.
+            first_ingested: self.first_ingested,
+            last_ingested: self.last_ingested,
+        }
+    }
+
     /// When each row arrived: what `ingestion_time()` answers. All [`Value::DateTime`].
     pub fn ingested(&self) -> &Column {
         &self.ingested

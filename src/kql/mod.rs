@@ -6,6 +6,7 @@
 mod batch;
 mod binder;
 mod calendar;
+mod chart;
 mod eval;
 mod functions;
 mod lexer;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use binder::{Setting, UnknownTable};
 
 pub use batch::{Batch, BatchBuilder, Column, ColumnBuilder, RowError};
+pub use chart::Chart;
 pub use functions::documentation as function_list;
 pub use schema::{ColumnSchema, Schema, SchemaError, TableSchema};
 pub use text::{parse_datetime, parse_timespan};

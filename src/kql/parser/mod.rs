@@ -8,6 +8,8 @@ mod tables;
 
 use std::sync::Arc;
 
+pub(super) use literals::unquote_or_plain;
+
 use super::lexer::{self, Token, TokenKind};
 use super::syntax::{
     ColumnDeclaration, Expression, ExpressionNode, Function, LetValue, Name, Parameter,

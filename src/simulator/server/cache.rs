@@ -9,6 +9,8 @@ use bytes::Bytes;
 /// What makes two requests the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
+    /// The resource whose rows it is over; `None` for all.
+    pub resource: Option<String>,
     pub query: String,
     pub timespan: Option<String>,
     pub statistics: bool,
@@ -55,6 +57,7 @@ mod tests {
     #[test]
     fn an_answer_lives_for_as_long_as_it_may() {
         let key = |query: &str| Key {
+            resource: None,
             query: query.into(),
             timespan: None,
             statistics: false,

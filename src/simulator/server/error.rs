@@ -15,6 +15,9 @@ pub enum ApiError {
     InvalidToken,
     InsufficientAccess,
     PathNotFound,
+    MethodNotAllowed,
+    /// No Azure resource of this id has sent rows here.
+    ResourceNotFound,
     /// A workspace's name that cannot be resolved.
     UnknownWorkspace,
     /// The body is no JSON object of the request's form; what is wrong with it.
@@ -41,7 +44,8 @@ impl ApiError {
         match self {
             Self::MissingAuthorization => StatusCode::UNAUTHORIZED,
             Self::InvalidToken | Self::InsufficientAccess => StatusCode::FORBIDDEN,
-            Self::PathNotFound => StatusCode::NOT_FOUND,
+            Self::PathNotFound | Self::ResourceNotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownWorkspace
             | Self::InvalidBody(_)
             | Self::InvalidProperty(_)
@@ -82,6 +86,17 @@ impl ApiError {
             Self::PathNotFound => (
                 "PathNotFoundError",
                 "The requested path does not exist",
+                None,
+            ),
+            // The service's own words for these two are not on record.
+            Self::MethodNotAllowed => (
+                "MethodNotAllowedError",
+                "The requested path does not take this method",
+                None,
+            ),
+            Self::ResourceNotFound => (
+                "ResourceNotFoundError",
+                "The requested resource does not exist",
                 None,
             ),
             Self::UnknownWorkspace => (

@@ -1,4 +1,4 @@
-//! `GET /v1/workspaces/{id}/metadata`: which tables there are.
+//! `GET` and `POST /v1/workspaces/{id}/metadata`: which tables there are.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Workspace, headers};
 use crate::kql::{Database, TableSchema};
 
+/// Either method: a POST's body says nothing.
 pub async fn get(
     State(workspace): State<Arc<Workspace>>,
     Path(id): Path<String>,

@@ -2,22 +2,28 @@
 //!
 //! | route | |
 //! |---|---|
-//! | `POST /{tenant}/oauth2/v2.0/token` | a token for a client secret |
+//! | `POST /{tenant}/oauth2/v2.0/token` | a token for a client secret or assertion |
+//! | `GET /metadata/identity/oauth2/token`, `GET /msi/token` | a token for a managed identity |
 //! | `GET /{tenant}/v2.0/.well-known/openid-configuration`, `GET /common/discovery/instance` | what SDKs ask first |
 //! | `POST`, `GET /v1/workspaces/{id}/query` | a query |
-//! | `GET /v1/workspaces/{id}/metadata` | the tables |
+//! | `POST`, `GET /v1/subscriptions/…/query` | a query of one Azure resource's rows |
+//! | `GET`, `POST /v1/workspaces/{id}/metadata` | the tables |
 //!
-//! Everything else is a 404 in the API's shape.
+//! Everything else is a 404, and another method a 405, in the API's shape.
 
+mod assertion;
 mod cache;
 mod certificate;
 mod error;
+mod extras;
 mod headers;
 mod inject;
 mod listen;
+mod managed_identity;
 mod metadata;
 mod query;
 mod request;
+mod resource;
 mod sign_in;
 mod throttle;
 mod timespan;
@@ -80,9 +86,20 @@ impl Workspace {
         }
     }
 
-    /// Whether a request for the workspace `id` may go on. The one place where requests are refused
-    /// before anything looks at what they want.
+    /// Whether a request for the workspace `id` may go on.
     fn admit(&self, id: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+        self.authorize(headers)?;
+        let id: Uuid = id.parse().map_err(|_| ApiError::PathNotFound)?;
+        if id.to_string() == self.id {
+            Ok(())
+        } else {
+            Err(ApiError::InsufficientAccess)
+        }
+    }
+
+    /// Whether whoever asks may ask at all. The one place where requests are refused before
+    /// anything looks at what they want.
+    fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let authorization = headers
             .get(header::AUTHORIZATION)
             .ok_or(ApiError::MissingAuthorization)?;
@@ -97,13 +114,7 @@ impl Workspace {
         if !is_valid {
             return Err(ApiError::InvalidToken);
         }
-        self.throttle.admit(now)?;
-        let id: Uuid = id.parse().map_err(|_| ApiError::PathNotFound)?;
-        if id.to_string() == self.id {
-            Ok(())
-        } else {
-            Err(ApiError::InsufficientAccess)
-        }
+        self.throttle.admit(now)
     }
 
     /// Whether a query may also ask the workspace of this id, name or resource id: only itself.
@@ -138,13 +149,26 @@ pub fn router(workspace: Arc<Workspace>, faults: Faults) -> Router {
             "/{tenant}/v2.0/.well-known/openid-configuration",
             get(sign_in::openid_configuration),
         )
+        .route(
+            "/metadata/identity/oauth2/token",
+            get(managed_identity::virtual_machine),
+        )
+        .route("/msi/token", get(managed_identity::app_service))
         .route("/common/discovery/instance", get(sign_in::instance))
         .route(
             "/v1/workspaces/{id}/query",
             post(query::post).get(query::get),
         )
-        .route("/v1/workspaces/{id}/metadata", get(metadata::get))
+        .route(
+            "/v1/subscriptions/{*path}",
+            post(resource::post).get(resource::get),
+        )
+        .route(
+            "/v1/workspaces/{id}/metadata",
+            get(metadata::get).post(metadata::get),
+        )
         .fallback(|| async { ApiError::PathNotFound.into_response() })
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed.into_response() })
         .layer(DefaultBodyLimit::max(MAX_BODY));
     if let Some(injection) = injection {
         router = router.layer(middleware::from_fn_with_state(injection, inject::inject));

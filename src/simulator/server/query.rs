@@ -14,10 +14,12 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::cache::Key;
 use super::error::ApiError;
+use super::extras::Metered;
 use super::request::{Preferences, QueryRequest, cache_age, is_json};
+use super::resource::Part;
 use super::wire::{self, Body, Extras};
 use super::{Workspace, headers, timespan};
-use crate::kql::{self, QueryError, QueryOptions};
+use crate::kql::{self, Database, QueryError, QueryOptions};
 
 /// Rows beyond which the service cuts a result.
 const MAX_ROWS: usize = 500_000;
@@ -31,9 +33,19 @@ pub async fn post(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    if let Err(error) = workspace.admit(&id, &headers) {
-        return error.into_response();
+    match workspace.admit(&id, &headers) {
+        Ok(()) => post_to(workspace, None, headers, body).await,
+        Err(error) => error.into_response(),
     }
+}
+
+/// Answers an admitted POST, over all rows or those of one resource.
+pub async fn post_to(
+    workspace: Arc<Workspace>,
+    resource: Option<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     let body = match body {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
@@ -46,7 +58,7 @@ pub async fn post(
         return headers::bare(StatusCode::OK, "");
     }
     workspace
-        .answer(QueryRequest::from_json(&body), &headers)
+        .answer(QueryRequest::from_json(&body), resource, &headers)
         .await
 }
 
@@ -65,12 +77,22 @@ pub async fn get(
     Query(parameters): Query<Parameters>,
     headers: HeaderMap,
 ) -> Response {
-    if let Err(error) = workspace.admit(&id, &headers) {
-        return error.into_response();
+    match workspace.admit(&id, &headers) {
+        Ok(()) => get_from(workspace, None, headers, parameters).await,
+        Err(error) => error.into_response(),
     }
+}
+
+/// Answers an admitted GET, over all rows or those of one resource.
+pub async fn get_from(
+    workspace: Arc<Workspace>,
+    resource: Option<String>,
+    headers: HeaderMap,
+    parameters: Parameters,
+) -> Response {
     let request =
         QueryRequest::from_parameters(parameters.query, parameters.timespan, parameters.workspaces);
-    workspace.answer(request, &headers).await
+    workspace.answer(request, resource, &headers).await
 }
 
 impl Workspace {
@@ -78,11 +100,15 @@ impl Workspace {
     async fn answer(
         self: Arc<Self>,
         request: Result<QueryRequest, ApiError>,
+        resource: Option<String>,
         headers: &HeaderMap,
     ) -> Response {
         let preferences = Preferences::of(headers);
         let answer = match request {
-            Ok(request) => self.run(request, &preferences, cache_age(headers)).await,
+            Ok(request) => {
+                let max_age = cache_age(headers);
+                self.run(request, resource, &preferences, max_age).await
+            }
             Err(error) => Err(error),
         };
         let mut response = answer.unwrap_or_else(IntoResponse::into_response);
@@ -97,6 +123,7 @@ impl Workspace {
     async fn run(
         self: Arc<Self>,
         request: QueryRequest,
+        resource: Option<String>,
         preferences: &Preferences,
         max_age: Duration,
     ) -> Result<Response, ApiError> {
@@ -114,6 +141,7 @@ impl Workspace {
             return Ok(headers::bare(StatusCode::NO_CONTENT, ""));
         }
         let key = Key {
+            resource,
             query: request.query,
             timespan: request.timespan,
             statistics: preferences.statistics,
@@ -188,13 +216,23 @@ impl Run {
             max_rows: MAX_ROWS,
             cancelled: &|| cancelled.load(Ordering::Relaxed),
         };
-        let result = kql::run(&*self.workspace.tables, &self.key.query, &options);
+        let tables = &*self.workspace.tables;
+        let part = match &self.key.resource {
+            Some(resource) => Some(Part::of(tables, resource)?),
+            None => None,
+        };
+        let database: &dyn Database = match &part {
+            Some(part) => part,
+            None => tables,
+        };
+        let metered = Metered::new(database);
+        let result = kql::run(&metered, &self.key.query, &options);
         match result {
             Ok(result) => {
                 let took = started.elapsed();
                 tracing::debug!(rows = result.row_count, ?took, "answered a query");
                 let extras = Extras {
-                    statistics: self.key.statistics.then_some(took),
+                    statistics: self.key.statistics.then(|| metered.cost(took)),
                     render: self.key.render.then_some(self.key.query.as_str()),
                 };
                 Ok(wire::encode(&result, extras))

@@ -1,4 +1,5 @@
-//! The part of Microsoft Entra ID that a client needs: discovery, and tokens for a client secret.
+//! The part of Microsoft Entra ID that a client needs: discovery, and tokens for a client secret or a
+//! client assertion.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::assertion::{self, Expected};
 use super::{Workspace, headers};
 use crate::config::Secret;
 
@@ -64,7 +66,18 @@ impl SignIn {
             .clear();
     }
 
-    fn issue(&self, now: Instant) -> String {
+    /// How long a token is good.
+    pub fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    /// Whether this is the client's secret.
+    pub fn is_secret(&self, text: &str) -> bool {
+        text == self.client_secret.expose()
+    }
+
+    /// A new token.
+    pub fn issue(&self, now: Instant) -> String {
         let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.retain(|_, until| now < *until);
@@ -122,16 +135,7 @@ impl SignIn {
                 ),
             ));
         }
-        if field("client_secret")? != self.client_secret.expose() {
-            return Err(Refusal::new(
-                401,
-                "invalid_client",
-                7_000_215,
-                format!(
-                    "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client_id}'."
-                ),
-            ));
-        }
+        self.check_proof(client_id, form)?;
         if scope != format!("{}/.default", self.audience) {
             return Err(Refusal::new(
                 400,
@@ -143,6 +147,39 @@ impl SignIn {
             ));
         }
         Ok(())
+    }
+
+    /// The secret, or the assertion in its place.
+    fn check_proof(&self, client_id: &str, form: &HashMap<String, String>) -> Result<(), Refusal> {
+        let field = |name: &str| form.get(name).filter(|value| !value.is_empty());
+        let is_jwt =
+            field("client_assertion_type").is_some_and(|kind| kind == assertion::JWT_BEARER);
+        match (field("client_secret"), field("client_assertion")) {
+            (Some(secret), _) if self.is_secret(secret) => Ok(()),
+            (Some(_), _) => Err(Refusal::new(
+                401,
+                "invalid_client",
+                7_000_215,
+                format!(
+                    "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client_id}'."
+                ),
+            )),
+            (None, Some(assertion)) if is_jwt => {
+                let expected = Expected {
+                    authority: &self.authority,
+                    tenant_id: &self.tenant_id,
+                    client_id: &self.client_id,
+                };
+                assertion::check(assertion, &expected, Timestamp::now())
+                    .map_err(|wrong| Refusal::new(wrong.status, wrong.error, wrong.code, wrong.text))
+            }
+            (None, _) => Err(Refusal::new(
+                401,
+                "invalid_client",
+                7_000_216,
+                "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.".into(),
+            )),
+        }
     }
 }
 
@@ -225,7 +262,7 @@ pub async fn openid_configuration(
         "issuer": format!("{base}/v2.0"),
         "authorization_endpoint": format!("{base}/oauth2/v2.0/authorize"),
         "token_endpoint": format!("{base}/oauth2/v2.0/token"),
-        "token_endpoint_auth_methods_supported": ["client_secret_post"],
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
         "jwks_uri": format!("{base}/discovery/v2.0/keys"),
         "response_modes_supported": ["query"],
         "response_types_supported": ["code"],

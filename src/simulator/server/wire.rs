@@ -1,10 +1,10 @@
 //! A query's result as the Logs Query API writes it.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use serde_json::json;
 
+use super::extras::{self, Cost};
 use crate::kql::{DateTime, Partial, QueryResult, TimeSpan, Value};
 
 /// Beyond so many bytes a result is cut, as the service cuts at about 100 MiB.
@@ -20,8 +20,8 @@ pub struct Body {
 /// What the body has beside tables.
 #[derive(Clone, Copy, Default)]
 pub struct Extras<'a> {
-    /// How long the query took, for `statistics`.
-    pub statistics: Option<Duration>,
+    /// What the query cost, for `statistics`.
+    pub statistics: Option<Cost>,
     /// The query's text, for `render`.
     pub render: Option<&'a str>,
 }
@@ -67,13 +67,13 @@ fn encode_to(result: &QueryResult, extras: Extras<'_>, max_bytes: usize) -> Body
     }
     out.push_str("]}]");
     if let Some(query) = extras.render {
-        let _ = write!(out, r#","render":{}"#, render(query));
+        let _ = write!(out, r#","render":{}"#, extras::render(query));
     }
-    if let Some(took) = extras.statistics {
+    if let Some(cost) = extras.statistics {
         let _ = write!(
             out,
             r#","statistics":{}"#,
-            statistics(took, rows, out.len())
+            extras::statistics(&cost, rows, out.len())
         );
     }
     let is_complete = partial.is_none();
@@ -207,64 +207,10 @@ fn write_string(out: &mut String, text: &str) {
     }
 }
 
-/// What the query says of its chart. Only its kind is read from the text; all else is as the
-/// service sends it for a chart without properties.
-fn render(query: &str) -> serde_json::Value {
-    let kind = query.rsplit_once("render").map(|(before, after)| {
-        let kind: String = after
-            .trim_start()
-            .chars()
-            .take_while(|c| c.is_ascii_alphanumeric())
-            .collect();
-        (before.trim_end().ends_with('|'), kind)
-    });
-    match kind {
-        Some((true, kind)) if !kind.is_empty() => json!({
-            "visualization": kind,
-            "title": null,
-            "accumulate": false,
-            "isQuerySorted": false,
-            "kind": null,
-            "legend": null,
-            "series": null,
-            "yMin": "NaN",
-            "yMax": "NaN",
-            "xAxis": null,
-            "xColumn": null,
-            "xTitle": null,
-            "yAxis": null,
-            "yColumns": null,
-            "ySplit": null,
-            "yTitle": null,
-            "anomalyColumns": null,
-        }),
-        _ => json!({}),
-    }
-}
-
-/// What the query cost: time and result are true, the rest is there for its shape.
-fn statistics(took: Duration, rows: usize, bytes: usize) -> serde_json::Value {
-    let counts = json!({"hits": 0, "misses": 0, "total": 0});
-    json!({
-        "query": {
-            "executionTime": took.as_secs_f64(),
-            "resourceUsage": {
-                "cache": {"memory": counts, "disk": counts},
-                "cpu": {"user": "00:00:00", "kernel": "00:00:00", "totalCpu": "00:00:00"},
-                "memory": {"peakPerNode": 0},
-            },
-            "inputDatasetStatistics": {
-                "extents": {"total": 0, "scanned": 0},
-                "rows": {"total": 0, "scanned": 0},
-            },
-            "datasetStatistics": [{"tableRowCount": rows, "tableSize": bytes}],
-        },
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
     use crate::kql::{Column, ResultColumn, Type};
@@ -384,7 +330,10 @@ mod tests {
     #[test]
     fn extras_come_when_asked_for() {
         let extras = Extras {
-            statistics: Some(Duration::from_millis(250)),
+            statistics: Some(Cost {
+                took: Duration::from_millis(250),
+                ..Cost::default()
+            }),
             render: Some("T | render timechart with (title=\"t\")"),
         };
         let body = encode(&result(Type::Long, vec![Value::Long(1)]), extras);
@@ -393,6 +342,5 @@ mod tests {
         assert_eq!(body["statistics"]["query"]["executionTime"], 0.25);
         let rows = &body["statistics"]["query"]["datasetStatistics"][0]["tableRowCount"];
         assert_eq!(rows, 1);
-        assert_eq!(render("T | where a == 'render x'"), json!({}));
     }
 }

@@ -1,0 +1,8 @@
+//! What the simulated workspace's API has beyond a workspace's queries, over TLS with a real HTTP
+//! client.
+
+mod paths;
+mod resources;
+mod rig;
+mod tokens;
+mod wording;
