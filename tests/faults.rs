@@ -114,7 +114,7 @@ fn seven(answer: &Answer) -> &Cell {
 }
 
 /// One bad answer, then good ones: the failure's reason, and the value after it.
-async fn goes_wrong_once(fault: &str, timeout: Duration, reason: FailureReason) -> QueryFailure {
+async fn goes_wrong_once(fault: &str, timeout: Duration, reason: FailureReason) {
     let rig = Rig::new(&format!("rules: [{{on: query, times: 1, {fault}}}]")).await;
     let client = rig.client();
     let failure = rig
@@ -124,7 +124,6 @@ async fn goes_wrong_once(fault: &str, timeout: Duration, reason: FailureReason) 
     assert_eq!(failure.reason, reason, "{fault}: {failure}");
     let answer = rig.ask(&client, "print n = 7", PATIENT).await;
     assert_eq!(seven(&answer.expect(fault)), &Cell::Long(7), "{fault}");
-    failure
 }
 
 #[tokio::test]
@@ -156,9 +155,17 @@ async fn what_comes_too_late_or_never_ends_with_the_timeout() {
 
 #[tokio::test]
 async fn a_throttled_query_knows_when_to_come_again() {
-    let fault = "status: 429, retry_after: 17";
-    let failure = goes_wrong_once(fault, PATIENT, FailureReason::Throttled).await;
+    let rig = Rig::new("rules: [{on: query, times: 1, status: 429, retry_after: 17}]").await;
+    let client = rig.client();
+    let failure = rig.ask(&client, "print n = 7", PATIENT).await.unwrap_err();
+    assert_eq!(failure.reason, FailureReason::Throttled);
     assert_eq!(failure.retry_after, Some(Duration::from_secs(17)));
+    // Until then nobody asks as this identity.
+    let failure = rig.ask(&client, "print n = 7", PATIENT).await.unwrap_err();
+    assert_eq!(failure.reason, FailureReason::Throttled);
+    assert_eq!(failure.request_id, None);
+    let answer = rig.ask(&rig.client(), "print n = 7", PATIENT).await;
+    assert_eq!(seven(&answer.unwrap()), &Cell::Long(7));
 }
 
 #[tokio::test]

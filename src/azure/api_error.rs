@@ -64,6 +64,12 @@ impl ApiError {
         self.codes().any(|code| code == "SEM0100") && says("Failed to resolve table")
     }
 
+    /// Whether it is the token that is not taken, not whoever has it.
+    pub fn is_bad_token(&self) -> bool {
+        let is_bad = |code| matches!(code, "InvalidAuthenticationToken" | "InvalidTokenError");
+        self.codes().any(is_bad)
+    }
+
     /// Whether the result has more rows or bytes than the service sends.
     pub fn is_too_large(&self) -> bool {
         let message = self.message.as_deref();

@@ -196,7 +196,7 @@ impl Question<'_> {
     async fn attempt(&self, resends: &mut u32) -> Result<Answer, QueryFailure> {
         let (mut token, _place) = self.prepare().await?;
         loop {
-            let (status, outcome) = self.send(&token, *resends).await;
+            let outcome = self.send(&token, *resends).await;
             *resends += 1;
             if let Err(failure) = &outcome
                 && failure.reason == FailureReason::Throttled
@@ -205,7 +205,7 @@ impl Question<'_> {
                 let wait = failure.retry_after.unwrap_or(UNNAMED_WAIT);
                 self.client.budget.close(wait);
             }
-            if status != Some(401) {
+            if !matches!(&outcome, Err(failure) if failure.token_refused) {
                 return outcome;
             }
             // The service does not take this token, whatever its expiry says. A new one may help if
@@ -254,12 +254,8 @@ impl Question<'_> {
             .inspect_err(|failure| self.report(started, None, Some(failure.reason)))
     }
 
-    /// Sends the query and reports the request; the status is there if an answer began.
-    async fn send(
-        &self,
-        token: &Token,
-        resends: u32,
-    ) -> (Option<u16>, Result<Answer, QueryFailure>) {
+    /// Sends the query and reports the request.
+    async fn send(&self, token: &Token, resends: u32) -> Result<Answer, QueryFailure> {
         let started = Instant::now();
         let request_id = Uuid::new_v4();
         let mut status = None;
@@ -293,7 +289,7 @@ impl Question<'_> {
             spans::failed(&span, reason);
         }
         self.report(started, status, failure);
-        (status, outcome)
+        outcome
     }
 
     /// Sends one request and reads what comes, to its end.

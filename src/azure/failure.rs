@@ -25,6 +25,8 @@ pub struct QueryFailure {
     /// Whether the service was kept busy for so long that the query should not stand in the way of
     /// others.
     pub slow: bool,
+    /// Whether it was the token that the service did not take; another one may help.
+    pub(super) token_refused: bool,
     /// Whether it may pass by itself within seconds.
     pub(super) may_pass: bool,
     message: String,
@@ -39,6 +41,7 @@ impl QueryFailure {
             retry_after: None,
             request_id: None,
             slow: false,
+            token_refused: false,
             may_pass: false,
             message: message.into(),
             hint: None,

@@ -88,6 +88,9 @@ impl Reply<'_> {
             _ => FailureReason::ServerError,
         };
         let error = ApiError::in_body(self.body);
+        // A token that is not good any more comes as 401 or 403.
+        let token_refused = self.status == 401
+            || self.status == 403 && error.as_ref().is_some_and(ApiError::is_bad_token);
         let no_table = self.status == 400 && error.as_ref().is_some_and(ApiError::is_no_table);
         let reason = match no_table {
             true => FailureReason::NotFound,
@@ -110,6 +113,7 @@ impl Reply<'_> {
             format!("HTTP {}: {text}", self.status)
         };
         let mut failure = QueryFailure::new(reason, message).with_hint(hint);
+        failure.token_refused = token_refused;
         // 504 is the query's own slowness, 501 and 505 are for ever.
         failure.may_pass = matches!(self.status, 408 | 429 | 500 | 502 | 503);
         failure.retry_after = self

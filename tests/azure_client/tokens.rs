@@ -35,31 +35,47 @@ async fn many_queries_share_one_sign_in() {
     assert_eq!(rig.logs.seen().len(), 20);
 }
 
-/// Takes each token once.
-#[derive(Default)]
-struct ForgetfulWorkspace(Mutex<BTreeSet<String>>);
+/// Takes each token once, and then answers so.
+struct ForgetfulWorkspace {
+    taken: Mutex<BTreeSet<String>>,
+    refusal: (u16, &'static str),
+}
 
 impl Behaviour for ForgetfulWorkspace {
     fn reply(&self, request: &Seen) -> Reply {
         let token = request.header("authorization").to_owned();
-        if self.0.lock().unwrap().insert(token) {
+        if self.taken.lock().unwrap().insert(token) {
             return Reply::json(200, ONE_ROW);
         }
-        Reply::json(401, r#"{"error": {"code": "InvalidTokenError"}}"#)
+        let (status, code) = self.refusal;
+        Reply::json(status, format!(r#"{{"error": {{"code": "{code}"}}}}"#))
     }
 }
 
 #[tokio::test]
 async fn a_held_token_that_is_refused_is_replaced() {
-    let rig = Rig::asking(ForgetfulWorkspace::default()).await;
-    let client = rig.client();
-    ask(&client, PATIENT).await.unwrap();
-    ask(&client, PATIENT).await.unwrap();
-    assert_eq!((rig.entra.seen().len(), rig.logs.seen().len()), (2, 3));
-    assert_eq!(
-        (rig.counted("success"), rig.counted("forbidden")),
-        (2.0, 1.0)
-    );
+    for (refusal, replaced) in [
+        ((401, "AuthenticationFailed"), true),
+        ((401, "InvalidTokenError"), true),
+        ((403, "InvalidAuthenticationToken"), true),
+        // A new token would not help.
+        ((403, "InsufficientAccessError"), false),
+    ] {
+        let rig = Rig::asking(ForgetfulWorkspace {
+            taken: Mutex::default(),
+            refusal,
+        })
+        .await;
+        let client = rig.client();
+        ask(&client, PATIENT).await.unwrap();
+        assert_eq!(ask(&client, PATIENT).await.is_ok(), replaced, "{refusal:?}");
+        let asked = (rig.entra.seen().len(), rig.logs.seen().len());
+        let expected = if replaced { (2, 3) } else { (1, 2) };
+        assert_eq!(asked, expected, "{refusal:?}");
+        let successes = if replaced { 2.0 } else { 1.0 };
+        let counted = (rig.counted("success"), rig.counted("forbidden"));
+        assert_eq!(counted, (successes, 1.0), "{refusal:?}");
+    }
 }
 
 /// Takes the first token once, and then none.
