@@ -20,6 +20,7 @@ programs:
 	tests/programs/install.sh
 	cargo build --release --locked
 	VMINSIGHTS_EXPORTER=$(RELEASE) cargo test --locked --features programs --test end_to_end --test packs_judged --test kql -- --nocapture
+	VMINSIGHTS_EXPORTER=$(RELEASE) python3 tests/soak/soak.py
 
 # The rules, Alertmanager's configuration and mail, and the whole way of a page.
 paging:

@@ -233,7 +233,7 @@ fn told(access: &Access) {
         exporter.until(path, |_| receiver.has(path));
     }
     let seen = receiver.die();
-    for line in ["does not take our traces", "push failed"] {
+    for line in ["does not take our traces", "ended\" outcome=failed"] {
         exporter.until(line, |exporter| exporter.read("stderr").contains(line));
     }
 
