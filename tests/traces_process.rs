@@ -79,7 +79,13 @@ async fn traces_are_off_then_on_then_lost_then_off() {
         complaints[0].contains(" level=WARN ") && complaints[0].contains(" spans=1 error="),
         "{log}"
     );
-    assert!(complaints[0].contains("onnection refused"), "{log}");
+    // Which of the two it is depends on when the client hears that its open connection has ended.
+    let causes = ["onnection refused", "connection closed before message"];
+    assert!(
+        causes.iter().any(|cause| complaints[0].contains(cause)),
+        "{}",
+        complaints[0]
+    );
 
     guard.stop().await;
     assert!(!is_on(), "after they stop");

@@ -72,7 +72,8 @@ vm="workspace=prod vm=web-01 resource_id=/subscriptions/0/web-01"
     to webhook,channel alertname=DataStale severity=warning workspace=prod query=cpu
     to webhook,channel alertname=PollFailing severity=warning workspace=prod query=threat_connections
     to webhook,channel alertname=PartialResults severity=warning workspace=prod query=threat_connections
-    to webhook,channel alertname=Throttled severity=warning workspace=prod
+    to webhook,channel alertname=Throttled severity=warning instance=a
+    to webhook,channel alertname=ClockSkew severity=warning instance=a
     to webhook,security,page alertname=SeriesOverflow severity=critical workspace=prod query=threat_connections issue=overflow_gathered
     to webhook,channel alertname=SeriesOverflow severity=warning workspace=prod query=cpu issue=overflow_dropped
     to webhook,security,page alertname=IngestionSlow severity=critical workspace=prod

@@ -403,7 +403,6 @@ class MailTest(unittest.TestCase):
         pairs = [  # source, its labels, targets, their labels, where equal
             ("SignInFailing", {"reason": "sign_in"}, "DataStale PollFailing", query, place),
             ("DataStale", query, "PollFailing PartialResults", query, [*place, "query"]),
-            ("DataStale", query, "Throttled", whole, place),
             ("DataStale", feed, "IngestionSlow ThreatFeedLate", whole, place),
             ("IngestionSlow", {"severity": "critical"}, "IngestionSlow", {"severity": "warning", "table": "Heartbeat"}, place),
             ("IngestionSlow", {"severity": "critical"}, "VMHeartbeatMissing", vm, place),
