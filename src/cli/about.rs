@@ -1,12 +1,18 @@
 //! What the status page says of this exporter: text, so that the page knows no setting.
 
 use crate::catalogue::{Catalogue, QueryDefinition};
-use crate::config::Settings;
+use crate::config::{Settings, Workspace};
 use crate::http::{About, AboutQuery};
 
-pub fn about(settings: &Settings, catalogue: &Catalogue) -> About {
+pub fn about(
+    settings: &Settings,
+    catalogue: &Catalogue,
+    workspaces: &[Workspace],
+    is_searching: bool,
+) -> About {
     About {
-        workspaces: settings.workspaces.iter().map(|w| w.name.clone()).collect(),
+        workspaces: workspaces.iter().map(|w| w.name.clone()).collect(),
+        is_searching,
         queries: catalogue.queries.iter().map(|q| query(q)).collect(),
         configuration: settings.masked(),
     }

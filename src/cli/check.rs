@@ -7,7 +7,6 @@ use clap::Args;
 use super::Failure;
 use super::demand::{Demand, EXPECTED_SECONDS};
 use super::exporter::Checked;
-use super::shard::Shard;
 use crate::telemetry::SelfMetrics;
 
 #[derive(Args)]
@@ -43,20 +42,25 @@ fn check_with(config_file: &Path, query_seconds: f64) -> Result<(), Failure> {
         settings,
         catalogue,
         ..
-    } = Checked::load(config_file, Shard::default(), &metrics, &metrics)?;
+    } = Checked::load(config_file, &metrics, &metrics)?;
     let families: std::collections::BTreeSet<_> = catalogue
         .queries
         .iter()
         .flat_map(|query| &query.mapping.metrics)
         .map(|metric| &metric.name)
         .collect();
-    let intervals = catalogue.queries.iter().map(|query| query.interval);
-    let demand = Demand::of(settings.workspaces.len(), intervals, query_seconds);
+    let intervals = || catalogue.queries.iter().map(|query| query.interval);
+    let demand = Demand::of(settings.workspaces.len(), intervals(), query_seconds);
     demand
         .fits(settings.azure.budget)
         .map_err(Failure::configuration)?;
+    let each = Demand::of(1, intervals(), query_seconds);
+    let found = match settings.discover {
+        Some(_) => format!("; without discovered workspaces, each of which {each}"),
+        None => String::new(),
+    };
     println!(
-        "{}: good: {} workspaces, {} queries, {} families, {} warnings; {demand}",
+        "{}: good: {} workspaces, {} queries, {} families, {} warnings; {demand}{found}",
         config_file.display(),
         settings.workspaces.len(),
         catalogue.queries.len(),

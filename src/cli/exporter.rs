@@ -9,9 +9,10 @@ use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
 
 use super::live::Live;
+use super::roster::roster;
 use super::shard::Shard;
 use super::{Failure, configuration};
-use crate::azure::LogsClient;
+use crate::azure::{Discovery, Environment, LogsClient};
 use crate::catalogue::Catalogue;
 use crate::config::Settings;
 use crate::exposition::otlp;
@@ -74,6 +75,7 @@ pub struct Exporter {
     settings: Settings,
     catalogue: Catalogue,
     client: LogsClient,
+    discovery: Option<Discovery>,
     pusher: Option<Pusher>,
     metrics: SelfMetrics,
     server: Server,
@@ -92,7 +94,7 @@ impl Exporter {
     ) -> Result<Self, Failure> {
         let metrics = SelfMetrics::new().map_err(Failure::failed)?;
         metrics.set_shard(shard.index(), shard.count());
-        let checked = Checked::load(config_file, shard, &metrics, &metrics)?;
+        let checked = Checked::load(config_file, &metrics, &metrics)?;
         let lock = Arc::new(web.lock(&metrics).await?);
         let server = Server::bind(&web.listen_addresses, Limits::default())
             .await
@@ -104,6 +106,7 @@ impl Exporter {
             settings: checked.settings,
             catalogue: checked.catalogue,
             client: checked.client,
+            discovery: checked.discovery,
             pusher: checked.pusher,
             metrics,
             server,
@@ -138,7 +141,7 @@ impl Exporter {
     /// Polls and serves until `shutdown` ends; reads the configuration again at each `hangup`.
     pub async fn run(self, shutdown: impl Future<Output = ()>, hangup: Option<Signal>) {
         let store = Arc::new(SnapshotStore::default());
-        let workspaces = &self.settings.workspaces;
+        let workspaces = roster(self.shard, &self.settings.workspaces, &[]);
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             workspaces = workspaces.len(),
@@ -151,8 +154,8 @@ impl Exporter {
         let live = Live::start(
             (self.config_file, self.shard),
             self.settings,
-            &self.catalogue,
-            self.client,
+            self.catalogue,
+            (self.client, self.discovery),
             self.metrics.clone(),
             &store,
             &ledger,
@@ -222,26 +225,34 @@ pub struct Checked {
     pub settings: Settings,
     pub catalogue: Catalogue,
     pub client: LogsClient,
+    pub discovery: Option<Discovery>,
     pusher: Option<Pusher>,
     traces: Option<TraceExport>,
 }
 
 impl Checked {
-    /// Reads the configuration and all that it names, and keeps the workspaces of the shard. Warnings
-    /// are logged. The push's counters go to `push_metrics`, all others to `metrics`.
+    /// Reads the configuration and all that it names. Warnings are logged. The push's counters go to
+    /// `push_metrics`, all others to `metrics`.
     pub fn load(
         config_file: &Path,
-        shard: Shard,
         metrics: &SelfMetrics,
         push_metrics: &SelfMetrics,
     ) -> Result<Self, Failure> {
-        let (mut settings, catalogue) = configuration::load(config_file)?;
-        settings.workspaces.retain(|one| shard.has(one.id));
+        let (settings, catalogue) = configuration::load(config_file)?;
         for warning in &catalogue.warnings {
             tracing::warn!("{warning}");
         }
         let client =
             LogsClient::new(&settings.azure, metrics.clone()).map_err(Failure::configuration)?;
+        let discovery = settings.discover.as_ref().map(|discover| {
+            Discovery::new(
+                &settings.azure,
+                discover.clone(),
+                metrics,
+                Environment::process(),
+            )
+        });
+        let discovery = discovery.transpose().map_err(Failure::configuration)?;
         let otlp = settings.otlp.as_ref();
         let pusher = otlp.map(|otlp| Pusher::new(otlp, push_metrics)).transpose();
         let pusher = pusher.map_err(Failure::configuration)?.flatten();
@@ -252,6 +263,7 @@ impl Checked {
             settings,
             catalogue,
             client,
+            discovery,
             pusher,
             traces,
         })

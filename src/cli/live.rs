@@ -1,7 +1,8 @@
 //! The configuration that is in use, and how another takes its place while the exporter runs.
 //!
 //! Asked by SIGHUP or `/-/reload`, one reload after the other. A configuration that `check` refuses
-//! changes nothing.
+//! changes nothing. Lists of workspaces that are found take their turn with reloads, so that the polls
+//! have one owner.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,14 +13,17 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Failure;
 use super::about::about;
+use super::demand::{Demand, EXPECTED_SECONDS};
 use super::exporter::Checked;
+use super::roster::{roster, tell};
+use super::seeker::Seeker;
 use super::shard::Shard;
-use crate::azure::LogsClient;
+use crate::azure::{Discovery, LogsClient};
 use crate::catalogue::Catalogue;
-use crate::config::Settings;
+use crate::config::{Settings, Workspace};
 use crate::http::{About, ReloadRequest};
 use crate::ledger::Ledger;
-use crate::poll::Poller;
+use crate::poll::{Changes, Poller};
 use crate::snapshot::SnapshotStore;
 use crate::telemetry::SelfMetrics;
 use crate::telemetry::events::{ConfigRefused, ConfigReloaded};
@@ -32,31 +36,45 @@ pub struct Live {
     config_file: PathBuf,
     shard: Shard,
     settings: Settings,
+    catalogue: Catalogue,
     client: LogsClient,
     metrics: SelfMetrics,
+    /// `None`: nothing is looked for.
+    seeker: Option<Seeker>,
+    /// The last list that was found; `None`: there was none yet.
+    found: Option<Vec<Workspace>>,
+    /// Those that are asked.
+    workspaces: Vec<Workspace>,
     poller: Poller,
     about: Arc<ArcSwap<About>>,
 }
 
 impl Live {
-    /// Starts to poll.
+    /// Starts to poll what is listed, and to look for more.
     pub fn start(
         (config_file, shard): (PathBuf, Shard),
         settings: Settings,
-        catalogue: &Catalogue,
-        client: LogsClient,
+        catalogue: Catalogue,
+        (client, discovery): (LogsClient, Option<Discovery>),
         metrics: SelfMetrics,
         store: &Arc<SnapshotStore>,
         ledger: &Ledger,
     ) -> Self {
+        let workspaces = roster(shard, &settings.workspaces, &[]);
+        let seeker = search(&settings, discovery);
+        let about = about(&settings, &catalogue, &workspaces, seeker.is_some());
         Self {
-            poller: Poller::start(catalogue, &settings.workspaces, &client, store, ledger),
-            about: Arc::new(ArcSwap::from_pointee(about(&settings, catalogue))),
+            poller: Poller::start(&catalogue, &workspaces, &client, store, ledger),
+            about: Arc::new(ArcSwap::from_pointee(about)),
             config_file,
             shard,
             settings,
+            catalogue,
             client,
             metrics,
+            seeker,
+            found: None,
+            workspaces,
         }
     }
 
@@ -65,8 +83,8 @@ impl Live {
         self.about.clone()
     }
 
-    /// Reloads when asked to, until told to stop; then ends the polls. A reload that has begun is
-    /// brought to its end.
+    /// Reloads when asked to and takes in what is found, until told to stop; then ends the polls. A
+    /// reload that has begun is brought to its end.
     pub async fn run(
         mut self,
         mut hangup: Option<Signal>,
@@ -87,6 +105,12 @@ impl Live {
                     None => std::future::pending().await,
                 }
             };
+            let found = async {
+                match &mut self.seeker {
+                    Some(seeker) => seeker.next().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 _ = &mut stopped => break,
@@ -99,6 +123,10 @@ impl Live {
                     // Whoever asked may have gone.
                     let _ = request.send(outcome.map_err(|failure| failure.to_string()));
                 }
+                found = found => {
+                    self.found = Some(found.into_iter().map(|one| one.workspace).collect());
+                    self.agree().await;
+                }
             }
         }
         self.poller.stop().await;
@@ -106,11 +134,11 @@ impl Live {
 
     /// Reads the configuration again and applies it, or says why not.
     async fn reload(&mut self) -> Result<String, Failure> {
-        let (file, metrics, shard) = (self.config_file.clone(), self.metrics.clone(), self.shard);
+        let (file, metrics) = (self.config_file.clone(), self.metrics.clone());
         let loading = tokio::task::spawn_blocking(move || {
             // The push goes on as it is: its counters are not added to ours a second time.
             let unused = SelfMetrics::new().map_err(Failure::failed)?;
-            Checked::load(&file, shard, &metrics, &unused)
+            Checked::load(&file, &metrics, &unused)
         });
         let loaded = loading.await.map_err(Failure::failed).flatten();
         match loaded {
@@ -127,20 +155,25 @@ impl Live {
             settings,
             catalogue,
             client,
+            discovery,
             ..
         } = checked;
+        if settings.azure != self.settings.azure || settings.discover != self.settings.discover {
+            // Until the new search has a list, the old one is better than none.
+            self.seeker = search(&settings, discovery);
+        }
+        if settings.discover.is_none() {
+            self.found = None;
+        }
         if settings.azure != self.settings.azure {
             self.client = client;
         }
-        let changes = self
-            .poller
-            .reconcile(&catalogue, &settings.workspaces, &self.client)
-            .await;
-        self.about.store(Arc::new(about(&settings, &catalogue)));
         let otlp_changed = settings.otlp != self.settings.otlp;
         // What runs is still the old push: the next reload has to say so, too.
         let otlp = self.settings.otlp.take();
         self.settings = Settings { otlp, ..settings };
+        self.catalogue = catalogue;
+        let changes = self.agree().await;
         let note = otlp_changed.then_some(OTLP_NEEDS_RESTART);
         ConfigReloaded {
             file: &self.config_file,
@@ -151,4 +184,40 @@ impl Live {
         let note = note.map(|note| format!("; {note}")).unwrap_or_default();
         format!("Reloaded: polls: {changes}{note}")
     }
+
+    /// Makes the polls and the status page agree with the configuration and with what was found.
+    async fn agree(&mut self) -> Changes {
+        let found = self.found.as_deref().unwrap_or_default();
+        let workspaces = roster(self.shard, &self.settings.workspaces, found);
+        let (poller, client) = (&mut self.poller, &self.client);
+        let changes = poller.reconcile(&self.catalogue, &workspaces, client).await;
+        if workspaces != self.workspaces {
+            tell(&self.workspaces, &workspaces);
+            self.warn_of_demand(workspaces.len());
+            self.workspaces = workspaces;
+        }
+        let is_searching = self.seeker.is_some() && self.found.is_none();
+        let about = about(
+            &self.settings,
+            &self.catalogue,
+            &self.workspaces,
+            is_searching,
+        );
+        self.about.store(Arc::new(about));
+        changes
+    }
+
+    /// `check` could not know how many are found.
+    fn warn_of_demand(&self, workspaces: usize) {
+        let intervals = self.catalogue.queries.iter().map(|query| query.interval);
+        let demand = Demand::of(workspaces, intervals, EXPECTED_SECONDS);
+        if let Err(error) = demand.fits(self.settings.azure.budget) {
+            tracing::warn!(workspaces, "{error}");
+        }
+    }
+}
+
+fn search(settings: &Settings, discovery: Option<Discovery>) -> Option<Seeker> {
+    let interval = settings.discover.as_ref()?.interval;
+    Some(Seeker::start(discovery?, interval))
 }

@@ -11,6 +11,8 @@ mod failure;
 mod healthcheck;
 mod live;
 mod logging;
+mod roster;
+mod seeker;
 mod serve;
 mod shard;
 mod shutdown;

@@ -1,5 +1,6 @@
 //! From what was typed to what is meant: every rule of the configuration is here.
 
+mod discover;
 mod otlp;
 
 use std::collections::HashSet;
@@ -97,7 +98,8 @@ impl Reader<'_> {
     fn settings(&mut self, raw: raw::Config) -> Settings {
         Settings {
             azure: self.azure(raw.azure.unwrap_or_default()),
-            workspaces: self.workspaces(raw.workspaces),
+            workspaces: self.workspaces(raw.workspaces, raw.discover.is_some()),
+            discover: raw.discover.map(|discover| self.discover(discover)),
             packs: raw.packs.map_or_else(
                 || {
                     DEFAULT_PACKS
@@ -297,11 +299,11 @@ impl Reader<'_> {
         kind(id.value)
     }
 
-    fn workspaces(&mut self, raw: Vec<raw::Workspace>) -> Vec<Workspace> {
-        if raw.is_empty() {
+    fn workspaces(&mut self, raw: Vec<raw::Workspace>, may_be_empty: bool) -> Vec<Workspace> {
+        if raw.is_empty() && !may_be_empty {
             self.problem(
                 None,
-                "workspaces must list at least one, as {id: GUID, name: NAME}",
+                "workspaces must list at least one, as {id: GUID, name: NAME}, or discover must say where to find them",
             );
         }
         let mut ids = HashSet::new();

@@ -5,6 +5,7 @@ use std::path::Path;
 use reqwest::Url;
 use std::time::Duration;
 
+use super::discover::{Choice, DiscoverSettings};
 use super::otlp::{OtlpCompression, OtlpConnection, OtlpMetrics, OtlpSettings, OtlpTraces};
 use super::settings::{
     AzureSettings, BudgetSettings, CredentialChoice, Endpoints, Limits, MachineIdentity,
@@ -20,6 +21,7 @@ impl Settings {
         let Self {
             azure,
             workspaces,
+            discover,
             packs,
             queries_dir,
             state,
@@ -29,6 +31,9 @@ impl Settings {
         let mut pairs = Pairs(Vec::new());
         pairs.azure(azure);
         pairs.workspaces(workspaces);
+        if let Some(discover) = discover {
+            pairs.discover(discover);
+        }
         let packs: Vec<&str> = packs.iter().map(|pack| pack.value.as_str()).collect();
         pairs.add("packs", or_none(packs.join(", ")));
         let folder = queries_dir.as_ref().map(|folder| name(&folder.value));
@@ -81,6 +86,37 @@ impl Pairs {
         } = budget;
         self.add("azure.requests_per_30s", requests_per_30s.to_string());
         self.add("azure.concurrent_requests", concurrent_requests.to_string());
+    }
+
+    fn discover(&mut self, settings: &DiscoverSettings) {
+        let DiscoverSettings {
+            subscriptions,
+            include,
+            exclude,
+            interval,
+            allow_empty,
+            // They are no setting that a person writes.
+            tag_labels: _,
+        } = settings;
+        self.add("discover.subscriptions", subscriptions.join(", "));
+        for (key, choices, otherwise) in [
+            ("discover.include", include, "all"),
+            ("discover.exclude", exclude, "none"),
+        ] {
+            let choices: Vec<String> = choices.iter().map(choice).collect();
+            let text = choices.join(", ");
+            self.add(
+                key,
+                if text.is_empty() {
+                    otherwise.into()
+                } else {
+                    text
+                },
+            );
+        }
+        let every = humantime::format_duration(*interval);
+        self.add("discover.interval", every.to_string());
+        self.add("discover.allow_empty", allow_empty.to_string());
     }
 
     fn credential(&mut self, credential: &CredentialChoice) {
@@ -198,6 +234,15 @@ fn cloud(endpoints: &Endpoints) -> &'static str {
     ];
     let found = named.iter().find(|(_, known)| known == endpoints);
     found.map_or("custom", |(name, _)| name)
+}
+
+fn choice(choice: &Choice) -> String {
+    match choice {
+        Choice::Name(name) => format!("name {name}"),
+        Choice::Id(id) => format!("id {id}"),
+        Choice::ResourceGroup(group) => format!("resource_group {group}"),
+        Choice::Tag { name, value } => format!("tag {name}={value}"),
+    }
 }
 
 /// Where a signal goes and how; of the headers, which may hold a secret, the names.

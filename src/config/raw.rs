@@ -14,6 +14,7 @@ pub struct Config {
     pub azure: Option<Azure>,
     #[serde(default)]
     pub workspaces: Vec<Workspace>,
+    pub discover: Option<Discover>,
     pub packs: Option<Vec<Spanned<String>>>,
     pub queries_dir: Option<Spanned<PathBuf>>,
     pub state: Option<State>,
@@ -127,6 +128,36 @@ pub struct ClientCertificate {
 pub struct Workspace {
     pub id: Spanned<String>,
     pub name: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Discover {
+    pub subscriptions: Spanned<Vec<Spanned<String>>>,
+    #[serde(default)]
+    pub include: Vec<Choice>,
+    #[serde(default)]
+    pub exclude: Vec<Choice>,
+    pub interval: Option<Spanned<String>>,
+    #[serde(default)]
+    pub allow_empty: bool,
+}
+
+/// A map with one key.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    Name(Spanned<String>),
+    Id(Spanned<String>),
+    ResourceGroup(Spanned<String>),
+    Tag(Tag),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tag {
+    pub name: Spanned<String>,
+    pub value: Spanned<String>,
 }
 
 #[derive(Deserialize, Default)]

@@ -10,14 +10,17 @@ use std::time::Duration;
 use reqwest::Url;
 use uuid::Uuid;
 
+use super::discover::DiscoverSettings;
 use super::otlp::OtlpSettings;
 
 /// A whole valid configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub azure: AzureSettings,
-    /// At least one; ids and names are unique.
+    /// At least one, unless more are found; ids and names are unique.
     pub workspaces: Vec<Workspace>,
+    /// `None`: no workspace is looked for.
+    pub discover: Option<DiscoverSettings>,
     /// Names of built-in packs, as written; the catalogue knows which exist.
     pub packs: Vec<Located<String>>,
     /// The folder of the user's own definitions, relative to the configuration file's folder.

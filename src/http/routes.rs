@@ -113,13 +113,18 @@ async fn healthy() -> &'static str {
 /// Queries that a reload adds do not take back that the exporter is ready: who scrapes it through a
 /// Service would lose all series for the sake of the new ones.
 async fn ready(site: Site, was_ready: Arc<AtomicBool>) -> (StatusCode, String) {
+    // Before the snapshot: polls are in it before the search counts as done.
+    let is_searching = site.about.load().is_searching;
     let snapshot = site.store.current();
     let (tried, all) = snapshot.polls().fold((0, 0), |(tried, all), (_, status)| {
         (tried + usize::from(status.was_tried()), all + 1)
     });
-    if tried == all || was_ready.load(Ordering::Relaxed) {
+    if (tried == all && !is_searching) || was_ready.load(Ordering::Relaxed) {
         was_ready.store(true, Ordering::Relaxed);
         (StatusCode::OK, "Ready.\n".into())
+    } else if is_searching {
+        let text = "Not ready: the list of workspaces has not been had yet.\n";
+        (StatusCode::SERVICE_UNAVAILABLE, text.into())
     } else {
         (
             StatusCode::SERVICE_UNAVAILABLE,

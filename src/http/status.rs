@@ -36,6 +36,8 @@ pub const SECURITY_POLICY: &str = concat!(
 pub struct About {
     /// The workspaces' names.
     pub workspaces: Vec<Arc<str>>,
+    /// Whether more of them are looked for and no list has been had yet.
+    pub is_searching: bool,
     pub queries: Vec<AboutQuery>,
     /// Keys and values of the configuration, without a secret.
     pub configuration: Vec<(String, String)>,

@@ -67,6 +67,49 @@ impl Discovered {
     }
 }
 
+/// The list of workspaces could not be had; the last one stays in use. [`Discovered`] counts it.
+pub struct DiscoveryFailed<'a> {
+    /// With all its causes.
+    pub error: &'a str,
+    pub hint: Option<&'a str>,
+    pub again_in: Duration,
+}
+
+impl DiscoveryFailed<'_> {
+    pub fn emit(&self) {
+        tracing::warn!(
+            error = self.error,
+            hint = self.hint,
+            again_in_seconds = self.again_in.as_secs(),
+            "cannot find workspaces; those known so far stay"
+        );
+    }
+}
+
+/// A workspace is asked from now on.
+pub struct WorkspaceCame<'a> {
+    pub workspace: &'a str,
+    pub id: &'a dyn std::fmt::Display,
+}
+
+impl WorkspaceCame<'_> {
+    pub fn emit(&self) {
+        tracing::info!(workspace = self.workspace, id = %self.id, "workspace came");
+    }
+}
+
+/// A workspace is not asked any more, and its series are gone.
+pub struct WorkspaceWent<'a> {
+    pub workspace: &'a str,
+    pub id: &'a dyn std::fmt::Display,
+}
+
+impl WorkspaceWent<'_> {
+    pub fn emit(&self) {
+        tracing::info!(workspace = self.workspace, id = %self.id, "workspace went");
+    }
+}
+
 /// A connection to our own server was ended by us before its client was done.
 pub struct ConnectionCut {
     pub reason: CutReason,

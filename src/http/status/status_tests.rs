@@ -82,6 +82,7 @@ impl Scene {
         Self {
             store: SnapshotStore::default(),
             about: About {
+                is_searching: false,
                 workspaces: vec![workspace.into()],
                 queries: vec![
                     query("disks", "vminsights_disk_free_percent"),
