@@ -40,3 +40,4 @@ pub use discovery::{Discovery, DiscoveryError, Found};
 pub use environment::Environment;
 pub use failure::QueryFailure;
 pub use transport::ClientError;
+pub use verdict::read_table;
