@@ -29,6 +29,7 @@ mod hints;
 mod retry_after;
 mod sign_in;
 mod text;
+mod texts;
 mod token;
 mod token_endpoint;
 mod transport;
