@@ -5,7 +5,7 @@
 //!    │      (held,    (which     (one sign-in)                  ├──► transport ──► network
 //!    │       shared)   one)                                     │    (TLS, proxy, no redirects)
 //!    ├──────────────────────────────────────────────────────────┘
-//!    └────► verdict ──► wire ──► cell        a table
+//!    └────► verdict ──► wire ──► cell, texts  a table
 //!               └─────► api_error, hints     or a [`QueryFailure`]
 //! ```
 //!
