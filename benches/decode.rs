@@ -22,7 +22,10 @@ const RUNS: usize = 7;
 /// About what one read of a TLS connection yields.
 const PIECE: usize = 16 * 1024;
 
-const DECODERS: [(&str, fn(&[u8]) -> usize); 3] = [
+/// From a body to its number of rows.
+type Decode = fn(&[u8]) -> usize;
+
+const DECODERS: [(&str, Decode); 3] = [
     ("ours", |body| read_table(body).unwrap().row_count()),
     ("serde_json, rows of raw values", |body| {
         let answer: Answer<'_> = serde_json::from_slice(body).unwrap();
