@@ -4,6 +4,7 @@
 //! nothing of HTTP or metrics.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -89,14 +90,14 @@ impl Column {
 ///
 /// Kusto has no null string: a missing one is `""`. Every other type may be [`Cell::Null`].
 /// `guid` and `dynamic` (JSON text) arrive as strings and stay so; `decimal` is read as a double,
-/// which is all that a sample can hold.
+/// which is all that a sample can hold. Equal texts of a column may share their memory.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
     Null,
     Bool(bool),
     Long(i64),
     Real(f64),
-    String(Box<str>),
+    String(Arc<str>),
     DateTime(Timestamp),
     TimeSpan(SignedDuration),
 }

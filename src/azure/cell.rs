@@ -11,39 +11,42 @@ use serde::{Deserialize, de::DeserializeSeed};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::texts::Texts;
 use crate::table::{Cell, ColumnType};
 
-/// Reads one cell; `None` if it is not of this type.
-#[derive(Clone, Copy)]
-pub(super) struct CellSeed(pub ColumnType);
+/// Reads one cell; `None` if it is not of this type. Its text comes from those of its column.
+pub(super) struct CellSeed<'a>(pub ColumnType, pub &'a mut Texts);
 
-impl<'de> DeserializeSeed<'de> for CellSeed {
+impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
     type Value = Option<Cell>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
         if self.0 == ColumnType::Dynamic {
-            return dynamic(json);
+            return dynamic(json, self.1);
         }
-        json.deserialize_any(CellVisitor(self.0))
+        json.deserialize_any(CellVisitor(self.0, self.1))
     }
 }
 
 /// `dynamic` arrives as a string of JSON. Should it come as plain JSON, its text means the same.
-fn dynamic<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Cell>, D::Error> {
+fn dynamic<'de, D: Deserializer<'de>>(
+    json: D,
+    texts: &mut Texts,
+) -> Result<Option<Cell>, D::Error> {
     let raw = <&RawValue>::deserialize(json)?.get();
     Ok(Some(match raw.as_bytes().first() {
         Some(b'n') => Cell::Null,
         Some(b'"') => {
             let text: String = serde_json::from_str(raw).map_err(Error::custom)?;
-            Cell::String(text.into())
+            Cell::String(texts.share(&text))
         }
-        _ => Cell::String(raw.into()),
+        _ => Cell::String(texts.share(raw)),
     }))
 }
 
-struct CellVisitor(ColumnType);
+struct CellVisitor<'a>(ColumnType, &'a mut Texts);
 
-impl<'de> Visitor<'de> for CellVisitor {
+impl<'de> Visitor<'de> for CellVisitor<'_> {
     type Value = Option<Cell>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,7 +56,7 @@ impl<'de> Visitor<'de> for CellVisitor {
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
         Ok(Some(match self.0 {
             // Kusto has no null string.
-            ColumnType::String => Cell::String("".into()),
+            ColumnType::String => Cell::String(self.1.share("")),
             _ => Cell::Null,
         }))
     }
@@ -85,10 +88,10 @@ impl<'de> Visitor<'de> for CellVisitor {
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
         Ok(match self.0 {
-            ColumnType::String => Some(Cell::String(text.into())),
+            ColumnType::String => Some(Cell::String(self.1.share(text))),
             ColumnType::Guid => Uuid::try_parse(text)
                 .is_ok()
-                .then(|| Cell::String(text.into())),
+                .then(|| Cell::String(self.1.share(text))),
             ColumnType::DateTime => parse_datetime(text).map(Cell::DateTime),
             ColumnType::TimeSpan => parse_timespan(text).map(Cell::TimeSpan),
             ColumnType::Decimal => parse_decimal(text).map(Cell::Real),

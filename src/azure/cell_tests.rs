@@ -2,7 +2,8 @@ use super::*;
 
 fn read(kind: ColumnType, json: &str) -> Option<Cell> {
     let mut json = serde_json::Deserializer::from_str(json);
-    CellSeed(kind).deserialize(&mut json).unwrap()
+    let mut texts = Texts::default();
+    CellSeed(kind, &mut texts).deserialize(&mut json).unwrap()
 }
 
 fn text(text: &str) -> Option<Cell> {

@@ -5,7 +5,7 @@
 //!    │      (held,    (which     (one sign-in)                  ├──► transport ──► network
 //!    │       shared)   one)                                     │    (TLS, proxy, no redirects)
 //!    ├──────────────────────────────────────────────────────────┘
-//!    └────► verdict ──► wire ──► cell        a table
+//!    └────► verdict ──► wire ──► cell, texts  a table
 //!               └─────► api_error, hints     or a [`QueryFailure`]
 //! ```
 //!
@@ -29,6 +29,7 @@ mod hints;
 mod retry_after;
 mod sign_in;
 mod text;
+mod texts;
 mod token;
 mod token_endpoint;
 mod transport;
@@ -40,3 +41,4 @@ pub use discovery::{Discovery, DiscoveryError, Found};
 pub use environment::Environment;
 pub use failure::QueryFailure;
 pub use transport::ClientError;
+pub use verdict::read_table;

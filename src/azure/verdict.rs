@@ -11,7 +11,23 @@ use super::failure::QueryFailure;
 use super::text::one_line;
 use super::wire::{self, Decoded};
 use super::{hints, retry_after};
+use crate::table::ResultTable;
 use crate::telemetry::FailureReason;
+
+/// The table in the body of a success: what the client makes of it, for who has the bytes already.
+///
+/// # Errors
+/// If the body is no answer, or only a part of one.
+pub fn read_table(body: &[u8]) -> Result<ResultTable, QueryFailure> {
+    let reply = Reply {
+        status: 200,
+        retry_after: None,
+        age: None,
+        oldest: Duration::ZERO,
+        body,
+    };
+    reply.table().map(|decoded| decoded.table)
+}
 
 /// An answer as it came, its body decompressed.
 pub(super) struct Reply<'a> {

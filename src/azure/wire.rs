@@ -15,6 +15,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 
 use super::cell::CellSeed;
+use super::texts::Texts;
 use crate::table::{Cell, Column, ColumnType, ResultTable};
 
 /// What a body holds.
@@ -210,6 +211,7 @@ impl<'de> Visitor<'de> for Rows {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let kinds: Vec<ColumnType> = self.columns.iter().map(|column| column.kind).collect();
+        let mut texts: Vec<Texts> = kinds.iter().map(|_| Texts::default()).collect();
         let mut row = Vec::with_capacity(kinds.len());
         let mut decoded = Decoded {
             table: ResultTable::new(self.columns),
@@ -217,6 +219,7 @@ impl<'de> Visitor<'de> for Rows {
         };
         while let Some(readable) = seq.next_element_seed(Row {
             kinds: &kinds,
+            texts: &mut texts,
             into: &mut row,
         })? {
             if !readable {
@@ -233,6 +236,8 @@ impl<'de> Visitor<'de> for Rows {
 /// One row, into a buffer that all rows share. Its value: whether every cell could be read.
 struct Row<'a> {
     kinds: &'a [ColumnType],
+    /// For each column.
+    texts: &'a mut [Texts],
     into: &'a mut Vec<Cell>,
 }
 
@@ -255,7 +260,7 @@ impl<'de> Visitor<'de> for Row<'_> {
         self.into.clear();
         let mut readable = true;
         for (at, kind) in self.kinds.iter().enumerate() {
-            match seq.next_element_seed(CellSeed(*kind))? {
+            match seq.next_element_seed(CellSeed(*kind, &mut self.texts[at]))? {
                 Some(Some(cell)) => self.into.push(cell),
                 Some(None) => readable = false,
                 None => return Err(A::Error::invalid_length(at, &self)),
