@@ -10,15 +10,16 @@ use tokio::time::Instant;
 use crate::exposition::{Coding, Format, Media, Page};
 use crate::snapshot::Snapshot;
 
-/// How far a page may be behind the newest poll, so that nobody waits while the next one is made.
+/// How far a page may be behind the newest poll, so that few wait while the next one is made.
 const LAG: Duration = Duration::from_millis(250);
 
 /// A page that is being made. `None` if that failed.
 type Making = BoxFuture<'static, Option<Page>>;
 
 /// Pages under way. However many ask and however often polls publish, each media is made by one thread
-/// at a time. Who asks meanwhile gets the page before it if that one is hardly older, else waits for
-/// the one under way, though a poll may have published since it was begun.
+/// at a time. Who asks first waits for it, so that a page shows what was published before it was asked
+/// for. Who asks meanwhile gets the page before it if that one is hardly older, else waits for the one
+/// under way, though a poll may have published since it was begun.
 #[derive(Clone, Default)]
 pub struct Maker(Arc<[[Mutex<Slot>; Coding::ALL.len()]; Format::ALL.len()]>);
 
@@ -39,16 +40,16 @@ impl Maker {
         let making = {
             let mut slot = self.slot(media);
             let under_way = slot.making.as_ref().and_then(WeakShared::upgrade);
-            let making = under_way
-                .filter(|making| making.peek().is_none())
-                .unwrap_or_else(|| {
+            match under_way.filter(|making| making.peek().is_none()) {
+                Some(making) => match &slot.last {
+                    Some((begun, page)) if begun.elapsed() < LAG => return Some(page.clone()),
+                    _ => making,
+                },
+                None => {
                     let making = self.begin(snapshot, media);
                     slot.making = making.downgrade();
                     making
-                });
-            match &slot.last {
-                Some((begun, page)) if begun.elapsed() < LAG => return Some(page.clone()),
-                _ => making,
+                }
             }
         };
         making.await
@@ -115,24 +116,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_page_before_is_given_out_while_it_is_young_and_the_next_is_made() {
+    async fn the_page_before_is_given_out_while_it_is_young_and_the_next_is_being_made() {
         let maker = Maker::default();
         let text = media(Coding::Identity);
         let first = maker.page(fresh(), text).await.unwrap();
         tokio::task::yield_now().await;
         let newer = fresh();
-        let second = maker.page(newer.clone(), text).await.unwrap();
-        assert!(same(&first, &second), "it is young");
-        // Somebody asked for the newer one, so it is made although nobody waits.
-        while newer.ready_page(text).is_none() {
-            tokio::task::yield_now().await;
-        }
-        assert!(!same(&first, newer.ready_page(text).unwrap()));
+        let (second, third) = tokio::join!(
+            maker.page(newer.clone(), text),
+            maker.page(newer.clone(), text),
+        );
+        let second = second.unwrap();
+        assert!(!same(&first, &second), "who asks first gets the newest");
+        assert!(same(&first, &third.unwrap()), "it is young");
 
         tokio::time::sleep(LAG).await;
-        let last = fresh();
-        let third = maker.page(last.clone(), text).await.unwrap();
-        assert!(same(&third, last.ready_page(text).unwrap()), "both are old");
+        let newest = fresh();
+        let (fourth, fifth) = tokio::join!(
+            maker.page(newest.clone(), text),
+            maker.page(newest.clone(), text),
+        );
+        assert!(same(&fourth.unwrap(), &fifth.unwrap()), "both are old");
     }
 
     #[tokio::test(start_paused = true)]
