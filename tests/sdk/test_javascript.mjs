@@ -152,7 +152,7 @@ test("statistics", async () => {
   assert.deepEqual(notes.prefers, ["wait=30,include-statistics=true"]);
   const { query } = result.statistics;
   assert.deepEqual(Object.keys(query).sort(), [
-    "datasetStatistics", "executionTime", "inputDatasetStatistics", "resourceUsage",
+    "crossClusterResourceUsage", "datasetStatistics", "executionTime", "inputDatasetStatistics", "resourceUsage",
   ]);
   assert.equal(typeof query.executionTime, "number");
   assert.ok(query.executionTime > 0);

@@ -151,7 +151,14 @@ class PythonClient(unittest.TestCase):
         self.assertEqual([list(row) for row in result.tables[0].rows], [[3]])
         query = result.statistics["query"]
         self.assertEqual(
-            sorted(query), ["datasetStatistics", "executionTime", "inputDatasetStatistics", "resourceUsage"]
+            sorted(query),
+            [
+                "crossClusterResourceUsage",
+                "datasetStatistics",
+                "executionTime",
+                "inputDatasetStatistics",
+                "resourceUsage",
+            ],
         )
         self.assertIs(type(query["executionTime"]), float)
         self.assertGreater(query["executionTime"], 0)
