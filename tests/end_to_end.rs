@@ -112,7 +112,7 @@ async fn a_real_prometheus_scrapes_the_demo() {
         // The exporter knows how it stands.
         (
             "sum(vminsights_exporter_poll_state{state=~\"ok|empty\"}) == count(vminsights_exporter_poll_interval_seconds)",
-            10.0,
+            19.0,
         ),
         (
             "sum(vminsights_exporter_poll_failures_total) or vector(0)",
@@ -328,18 +328,28 @@ queries_dir: queries
         [
             "my_connections{workspace=\"prod\",direction=\"inbound\"} 3",
             "my_connections{workspace=\"prod\",direction=\"outbound\"} 2",
+            "vminsights_table_collected{workspace=\"prod\",table=\"Heartbeat\"} 0",
+            "vminsights_table_collected{workspace=\"prod\",table=\"InsightsMetrics\"} 0",
+            "vminsights_table_collected{workspace=\"prod\",table=\"NTANetAnalytics\"} 0",
+            "vminsights_table_collected{workspace=\"prod\",table=\"VMBoundPort\"} 0",
+            "vminsights_table_collected{workspace=\"prod\",table=\"VMConnection\"} 1",
+            "vminsights_table_collected{workspace=\"prod\",table=\"VMProcess\"} 0",
+            "vminsights_table_ingestion_delay_median_seconds{workspace=\"prod\",table=\"VMConnection\"} 40",
+            "vminsights_table_ingestion_delay_p95_seconds{workspace=\"prod\",table=\"VMConnection\"} 2400",
             "vminsights_threat_confidence_percent{workspace=\"prod\",vm=\"web-1\",resource_id=\"/subscriptions/s/vm/web-1\",remote_ip=\"192.0.2.1\",threat_type=\"Botnet\"} 80",
             "vminsights_threat_confidence_percent{workspace=\"prod\",vm=\"web-1\",resource_id=\"/subscriptions/s/vm/web-1\",remote_ip=\"198.51.100.7\",threat_type=\"C2\"} 80",
             "vminsights_threat_confidence_percent{workspace=\"prod\",vm=\"web-1\",resource_id=\"/subscriptions/s/vm/web-1\",remote_ip=\"203.0.113.9\",threat_type=\"Malware\"} 80",
             "vminsights_threat_connections{workspace=\"prod\",remote_ip=\"192.0.2.1\"} 2",
             "vminsights_threat_connections{workspace=\"prod\",remote_ip=\"198.51.100.7\"} 1",
             "vminsights_threat_connections{workspace=\"prod\",remote_ip=\"203.0.113.9\"} 1",
+            "vminsights_threat_intelligence_seen{workspace=\"prod\"} 1",
             "vminsights_threat_last_seen_timestamp_seconds{workspace=\"prod\",vm=\"web-1\",resource_id=\"/subscriptions/s/vm/web-1\",remote_ip=\"192.0.2.1\",threat_type=\"Botnet\"} 1767268740",
             "vminsights_threat_last_seen_timestamp_seconds{workspace=\"prod\",vm=\"web-1\",resource_id=\"/subscriptions/s/vm/web-1\",remote_ip=\"198.51.100.7\",threat_type=\"C2\"} 1767265800",
             "vminsights_threat_last_seen_timestamp_seconds{workspace=\"prod\",vm=\"web-1\",resource_id=\"/subscriptions/s/vm/web-1\",remote_ip=\"203.0.113.9\",threat_type=\"Malware\"} 1767267600",
             "vminsights_threat_severity{workspace=\"prod\",vm=\"web-1\",resource_id=\"/subscriptions/s/vm/web-1\",remote_ip=\"192.0.2.1\",threat_type=\"Botnet\"} 3",
             "vminsights_threat_severity{workspace=\"prod\",vm=\"web-1\",resource_id=\"/subscriptions/s/vm/web-1\",remote_ip=\"198.51.100.7\",threat_type=\"C2\"} 3",
             "vminsights_threat_severity{workspace=\"prod\",vm=\"web-1\",resource_id=\"/subscriptions/s/vm/web-1\",remote_ip=\"203.0.113.9\",threat_type=\"Malware\"} 3",
+            "vminsights_vm_connections_newest_row_timestamp_seconds{workspace=\"prod\",vm=\"web-1\",resource_id=\"/subscriptions/s/vm/web-1\"} 1767268740",
         ]
     );
     assert!(!text.contains("table_freshness"), "it is switched off");
