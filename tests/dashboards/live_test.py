@@ -34,6 +34,8 @@ MAY_BE_EMPTY = {
 REPLICAS = {
     "vminsights-exporter / Page size / A", "vminsights-exporter / Scrape time / A", "vminsights-exporter / Memory / A",
     "vminsights-exporter / CPU / A", "vminsights-exporter / Builds / A",
+    "vminsights-exporter / Throttled share of requests / A", "vminsights-exporter / Clock skew / A",
+    "vminsights-exporter / Configuration in use / A", "vminsights-exporter / Configuration in use / B",
 }
 
 
