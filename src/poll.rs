@@ -8,6 +8,7 @@
 mod counting;
 mod poller;
 mod schedule;
+mod unpolled;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,24 +17,27 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument, Span};
 
 use crate::azure::{LogsClient, Query, QueryFailure};
 use crate::catalogue::QueryDefinition;
 use crate::config::Workspace;
-use crate::ledger::{Ledger, StoreError};
+use crate::ledger::Ledger;
 use crate::series::{
     Family, FamilyHeader, MetricMapping, Projection, RowIssue, SeriesList, ShapeError, project,
 };
-use crate::snapshot::{Block, Contribution, Failure, PollKey, PollStatus, SnapshotStore, Success};
+use crate::snapshot::{
+    Block, Contribution, Failure, PollKey, PollStatus, Snapshot, SnapshotStore, Success,
+};
 use crate::table::ResultTable;
 use crate::telemetry::events::{PollFailed, PollRecovered, RowsLeftOut, ValuesDropped};
 use crate::telemetry::{FailureReason, error_chain, spans};
 use counting::Tally;
 pub use poller::{Changes, Poller};
 use schedule::Schedule;
+use unpolled::Unpolled;
 
 /// From so many rows on, a table is read on a thread where it holds up no other poll.
 const MANY_ROWS: usize = 2_000;
@@ -81,27 +85,6 @@ struct Polled {
     projection: Projection,
 }
 
-/// Why there is none.
-#[derive(Debug, thiserror::Error)]
-enum Unpolled {
-    #[error(transparent)]
-    Query(#[from] QueryFailure),
-    #[error(transparent)]
-    Shape(#[from] ShapeError),
-    #[error("a thread of ours ended early")]
-    Internal(#[from] JoinError),
-    #[error("the poll itself broke off")]
-    Panic,
-    #[error("the counters' state could not be written")]
-    State(#[source] StoreError),
-    #[error("{0} rows of the answer could not be read, so none of it is counted")]
-    Unreadable(u64),
-    #[error("the answer bears no time of Azure's that could be counted by")]
-    NoDate,
-    #[error("Azure's clock jumps: its times do not fit what it said before")]
-    ClockRunsWild,
-}
-
 impl Poll {
     /// One that has not run.
     fn new(
@@ -110,9 +93,7 @@ impl Poll {
         client: LogsClient,
         store: Arc<SnapshotStore>,
         schedule: Schedule,
-        ledger: &Ledger,
     ) -> Self {
-        let tally = Tally::open(ledger, &query, &workspace);
         let next_run = timestamp(schedule.next());
         Self {
             key: PollKey {
@@ -129,18 +110,27 @@ impl Poll {
             stale_at: None,
             slow: false,
             hopeless: 0,
-            tally,
+            tally: None,
         }
     }
 
-    /// Goes on from where the poll before, of an older definition or client, was stopped: with its
-    /// counts, and until the first answer with those of its values that mean the same today.
-    fn take_over(&mut self, before: Self) {
+    /// Puts it on the page: as pending, or with what its counters had come to. The poll that counted
+    /// before has ended by now; `before` is its tally.
+    fn begin(&mut self, ledger: &Ledger, before: Option<&Tally>) {
+        self.tally = Tally::open(ledger, &self.query, &self.workspace, before);
+        if self.tally.is_some() {
+            self.stale_at = None;
+        }
+        if !self.recount() {
+            self.publish();
+        }
+    }
+
+    /// Goes on from where the poll before, of an older definition or client, was stopped: until the
+    /// first answer with those of its values that mean the same today.
+    fn take_over(&mut self, before: &Self) {
         if before.workspace.id != self.workspace.id {
             return;
-        }
-        if let (Some(tally), Some(old)) = (&self.tally, &before.tally) {
-            tally.take_over(old);
         }
         let mapping = &self.query.mapping;
         if !before.blocks.is_empty() {
@@ -160,19 +150,13 @@ impl Poll {
         self.status = PollStatus {
             interval: self.status.interval,
             next_run: self.status.next_run,
-            series: self.series(),
-            ..before.status
+            series: series(&self.blocks),
+            ..before.status.clone()
         };
         let (was, is) = (before.query.stale_after, self.query.stale_after);
         self.stale_at = before
             .stale_at
             .map(|at| at.checked_sub(was).unwrap_or(at) + is);
-    }
-
-    /// How many series are published.
-    fn series(&self) -> u64 {
-        let blocks = self.blocks.iter();
-        blocks.map(|block| block.series().len() as u64).sum()
     }
 
     /// Runs until it is told to stop. A panic is a mistake of ours: it costs this poll its values,
@@ -298,8 +282,12 @@ impl Poll {
             Ok(polled) => self.succeed(polled, duration),
             Err(error) => {
                 self.fail(&error, duration);
-                self.recount();
-                spans::publish().in_scope(|| self.publish());
+                spans::publish().in_scope(|| {
+                    // What was counted before the run failed has been written.
+                    if !self.recount() {
+                        self.publish();
+                    }
+                });
             }
         }
     }
@@ -321,23 +309,16 @@ impl Poll {
         let publishing = spans::publish().entered();
         self.status.ledger = self.tally.as_ref().map(Tally::status);
         self.store.publish(&self.key, |current| {
-            let mut blocks = Vec::with_capacity(families.len());
-            for mut family in families {
-                // Two samples of one label set would make Prometheus refuse the whole page.
-                let rivals = current.rivals(&self.key, &family.header.name);
-                let (series, dropped) = family.series.without(&rivals);
-                issues.add(RowIssue::Duplicate, dropped as u64);
-                family.series = series;
-                blocks.push(Arc::new(Block::new(family, at)));
-            }
+            let (blocks, dropped) = blocks(families, &self.key, current, at);
+            issues.add(RowIssue::Duplicate, dropped);
+            self.blocks = blocks;
             self.status.succeed(Success {
                 at,
                 duration,
                 rows: polled.rows,
-                series: blocks.iter().map(|block| block.series().len() as u64).sum(),
+                series: series(&self.blocks),
                 issues,
             });
-            self.blocks = blocks;
             Contribution {
                 blocks: self.blocks.clone(),
                 status: self.status.clone(),
@@ -363,28 +344,7 @@ impl Poll {
     }
 
     fn fail(&mut self, error: &Unpolled, duration: Duration) {
-        let (reason, hint) = match error {
-            Unpolled::Query(failure) => (failure.reason, failure.hint()),
-            Unpolled::Shape(_) => (
-                FailureReason::Shape,
-                Some("the query's columns and the definition's labels and values must agree"),
-            ),
-            Unpolled::State(_) => (
-                FailureReason::Internal,
-                Some("see that state.path can be written to and has room; it is tried again"),
-            ),
-            Unpolled::Unreadable(_) | Unpolled::NoDate => (FailureReason::Decode, None),
-            Unpolled::ClockRunsWild => (
-                FailureReason::Shape,
-                Some("what arrived in the meantime is not counted; the next poll tries again"),
-            ),
-            Unpolled::Internal(_) | Unpolled::Panic => (
-                FailureReason::Internal,
-                Some(
-                    "this is a mistake of the exporter: please report it with the log lines before",
-                ),
-            ),
-        };
+        let (reason, hint) = (error.reason(), error.hint());
         if let Unpolled::Query(QueryFailure {
             retry_after: Some(wait),
             ..
@@ -425,19 +385,26 @@ impl Poll {
         });
     }
 
-    /// Takes what was counted before a run failed.
-    fn recount(&mut self) {
-        let Some(tally) = &self.tally else { return };
+    /// Publishes what the counters have come to, if it counts and that is known.
+    fn recount(&mut self) -> bool {
+        let Some(tally) = &self.tally else {
+            return false;
+        };
         self.status.ledger = Some(tally.status());
         let Some(families) = tally.written() else {
-            return;
+            return false;
         };
         let at = Timestamp::now();
-        let blocks = families
-            .into_iter()
-            .map(|family| Arc::new(Block::new(family, at)));
-        self.blocks = blocks.collect();
-        self.status.series = self.series();
+        self.store.publish(&self.key, |current| {
+            self.blocks = blocks(families, &self.key, current, at).0;
+            self.status.series = series(&self.blocks);
+            Contribution {
+                blocks: self.blocks.clone(),
+                status: self.status.clone(),
+                at,
+            }
+        });
+        true
     }
 
     /// Drops the values of the last success, which is too long ago.
@@ -461,6 +428,30 @@ impl Poll {
             at: Timestamp::now(),
         });
     }
+}
+
+/// The families as they go on the page, and how many series do not: two samples of one label set
+/// would make Prometheus refuse the whole page.
+fn blocks(
+    families: Vec<Family>,
+    key: &PollKey,
+    current: &Snapshot,
+    at: Timestamp,
+) -> (Vec<Arc<Block>>, u64) {
+    let mut all_dropped = 0;
+    let blocks = families.into_iter().map(|mut family| {
+        let rivals = current.rivals(key, &family.header.name);
+        let (series, dropped) = family.series.without(&rivals);
+        all_dropped += dropped as u64;
+        family.series = series;
+        Arc::new(Block::new(family, at))
+    });
+    (blocks.collect(), all_dropped)
+}
+
+/// How many series there are.
+fn series(blocks: &[Arc<Block>]) -> u64 {
+    blocks.iter().map(|block| block.series().len() as u64).sum()
 }
 
 /// How long nothing is asked after so many failures in a row that only a person could mend: after the

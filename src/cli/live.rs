@@ -30,6 +30,7 @@ use crate::telemetry::events::{ConfigRefused, ConfigReloaded};
 
 /// What a reload cannot change, for the log and the answer.
 const OTLP_NEEDS_RESTART: &str = "the otlp settings changed: they take effect with a restart";
+const STATE_NEEDS_RESTART: &str = "state.path changed: it takes effect with a restart";
 
 /// The running polls and what they were made from.
 pub struct Live {
@@ -168,20 +169,31 @@ impl Live {
         if settings.azure != self.settings.azure {
             self.client = client;
         }
-        let otlp_changed = settings.otlp != self.settings.otlp;
-        // What runs is still the old push: the next reload has to say so, too.
-        let otlp = self.settings.otlp.take();
-        self.settings = Settings { otlp, ..settings };
+        let notes = [
+            (settings.otlp != self.settings.otlp).then_some(OTLP_NEEDS_RESTART),
+            (settings.state != self.settings.state).then_some(STATE_NEEDS_RESTART),
+        ];
+        // What runs are still the old push and state: the next reload has to say so, too.
+        let (otlp, state) = (self.settings.otlp.take(), self.settings.state.take());
+        self.settings = Settings {
+            otlp,
+            state,
+            ..settings
+        };
         self.catalogue = catalogue;
         let changes = self.agree().await;
-        let note = otlp_changed.then_some(OTLP_NEEDS_RESTART);
+        let notes: Vec<&str> = notes.into_iter().flatten().collect();
+        let note = notes.join("; ");
         ConfigReloaded {
             file: &self.config_file,
             changes: &changes,
-            note,
+            note: (!note.is_empty()).then_some(&note),
         }
         .emit(&self.metrics);
-        let note = note.map(|note| format!("; {note}")).unwrap_or_default();
+        let note = notes
+            .iter()
+            .map(|note| format!("; {note}"))
+            .collect::<String>();
         format!("Reloaded: polls: {changes}{note}")
     }
 

@@ -43,31 +43,29 @@ struct Held {
     status: LedgerStatus,
     /// How wide a question may be; less than a slice after an answer that was too big.
     width: Micros,
-    /// Whether the book was not written and could not be read again: nothing of it is published
-    /// until it has been.
+    /// Whether the book could not be read: nothing of it is published until it is written again.
     is_lost: bool,
 }
 
-/// What one answer brought.
-struct Taken {
-    absorbed: Absorbed,
-    rows: u64,
-    issues: RowIssues,
-}
-
 impl Tally {
-    /// The counts as the ledger has them; `None` if the query does not count.
+    /// The counts as the ledger has them; `None` if the query does not count. `before` is what
+    /// counted for the query until now: a ledger in memory has nothing else.
     pub fn open(
         ledger: &Ledger,
         query: &Arc<QueryDefinition>,
         workspace: &Workspace,
+        before: Option<&Self>,
     ) -> Option<Self> {
         let counting = query.counting.clone()?;
-        let (book, error) = ledger.book(
-            query.name.as_str(),
-            &workspace.id.to_string(),
-            rules(query, &counting),
-        );
+        let rules = rules(query, &counting);
+        let before = before.filter(|before| before.workspace.id == workspace.id);
+        let (book, error) = match before {
+            Some(before) if !ledger.is_persistent() => {
+                (before.lock().book.clone().under(rules), None)
+            }
+            _ => ledger.book(query.name.as_str(), &workspace.id.to_string(), rules),
+        };
+        let is_lost = error.is_some();
         if let Some(error) = error {
             StateUnreadable {
                 query: query.name.as_str(),
@@ -85,24 +83,13 @@ impl Tally {
             held: Arc::new(Mutex::new(Held {
                 status: LedgerStatus {
                     covered_until: book.covered_until().map(seconds),
-                    ..LedgerStatus::default()
+                    ..before.map(Self::status).unwrap_or_default()
                 },
                 book,
                 width,
-                is_lost: false,
+                is_lost,
             })),
         })
-    }
-
-    /// Goes on with the counts of the poll before, of an older definition. What is on a disk is there
-    /// already; what is only in memory would be lost.
-    pub fn take_over(&self, before: &Self) {
-        if self.ledger.is_persistent() {
-            return;
-        }
-        let old = before.lock().book.clone();
-        let mut held = self.lock();
-        held.book = old.under(rules(&self.query, &self.counting));
     }
 
     pub fn status(&self) -> LedgerStatus {
@@ -114,9 +101,10 @@ impl Tally {
     /// # Errors
     /// If an answer fails; what the ones before it brought is kept.
     pub async fn run(&self, client: &LogsClient, slow: bool) -> Result<Polled, Unpolled> {
-        let (mut window, mut width) = {
+        let (mut window, mut width, slice) = {
             let held = self.lock();
-            (held.book.question(held.width), held.width)
+            let width = held.width;
+            (held.book.question(width), width, held.book.slice())
         };
         let mut polled = Polled {
             rows: 0,
@@ -140,23 +128,24 @@ impl Tally {
                     slow: polled.slow,
                 })
                 .await;
-            let answer = match asked {
-                Err(failure) if is_too_much(&failure) && width > MINUTE => {
+            let answer = match (asked, window) {
+                (Err(failure), Window::Bins { from, .. })
+                    if is_too_much(&failure) && width > MINUTE =>
+                {
                     // Whole minutes, and at last a single one.
                     width = (width / 2 / MINUTE).max(1) * MINUTE;
                     self.lock().width = width;
-                    window = narrowed(window, width);
+                    window = Window::Bins {
+                        from,
+                        until: from.saturating_add(width),
+                    };
                     continue;
                 }
-                answer => answer?,
+                (answer, _) => answer?,
             };
             polled.slow = answer.slow;
             polled.rows += answer.table.row_count() as u64 + answer.unreadable_rows;
             polled.unreadable_rows += answer.unreadable_rows;
-            if answer.unreadable_rows > 0 {
-                // Their bins would be counted as seen, and never again.
-                return Err(Unpolled::Unreadable(answer.unreadable_rows));
-            }
             let served = answer.served.ok_or(Unpolled::NoDate)?.as_microsecond();
             let tally = self.clone();
             let taking = move || {
@@ -168,9 +157,11 @@ impl Tally {
                 .await?
                 .map_err(|error| *error)?;
             release = false;
-            polled.projection.issues.add_all(&taken.issues);
-            debug_assert!(taken.rows <= polled.rows);
-            let absorbed = taken.absorbed;
+            let (absorbed, issues) = taken;
+            polled.projection.issues.add_all(&issues);
+            // What was too much a moment ago, for a service that was busy, may be none now.
+            width = (width * 2).min(slice);
+            self.lock().width = width;
             if absorbed.gap.is_some() {
                 gaps += 1;
                 if gaps > MOST_GAPS {
@@ -186,11 +177,6 @@ impl Tally {
                 break;
             }
         }
-        {
-            // All is well again: the next question is as wide as can be.
-            let mut held = self.lock();
-            held.width = (held.width.saturating_mul(2)).min(held.book.slice());
-        }
         let tally = self.clone();
         polled.projection.families = tokio::task::spawn_blocking(move || tally.families()).await?;
         Ok(polled)
@@ -204,7 +190,8 @@ impl Tally {
                 .counting
                 .about(&format!("{}ms", lookback / 1000), "now() + 1d"),
             Window::Bins { from, until } => {
-                let moment = |at| Timestamp::from_microsecond(at).map_err(|_| Unpolled::NoDate);
+                let moment =
+                    |at| Timestamp::from_microsecond(at).map_err(|_| Unpolled::ClockRunsWild);
                 self.counting.about(
                     &format!("now() - datetime({})", moment(from)?),
                     &format!("datetime({})", moment(until)?),
@@ -221,9 +208,8 @@ impl Tally {
         table: &crate::table::ResultTable,
         served: Micros,
         release: bool,
-    ) -> Result<Taken, Unpolled> {
+    ) -> Result<(Absorbed, RowIssues), Unpolled> {
         let (rows, issues) = bins(&self.query.mapping, &self.counting.bin, table)?;
-        let count = rows.len() as u64;
         let entries = rows.into_iter().map(entry).collect();
         let mut held = self.lock();
         let (absorbed, change) = held.book.absorb(window, entries, served, release);
@@ -239,11 +225,7 @@ impl Tally {
         };
         status.clock_went_back += u64::from(absorbed.gap == Some(Gap::ClockWentBack));
         status.covered_until = covered.map(seconds);
-        Ok(Taken {
-            absorbed,
-            rows: count,
-            issues,
-        })
+        Ok((absorbed, issues))
     }
 
     fn write(
@@ -316,18 +298,8 @@ impl Tally {
 fn is_too_much(failure: &QueryFailure) -> bool {
     matches!(
         failure.reason,
-        FailureReason::Partial | FailureReason::Timeout | FailureReason::Decode
+        FailureReason::Partial | FailureReason::Timeout
     )
-}
-
-fn narrowed(window: Window, width: Micros) -> Window {
-    match window {
-        Window::Bins { from, .. } => Window::Bins {
-            from,
-            until: from.saturating_add(width),
-        },
-        baseline @ Window::Baseline { .. } => baseline,
-    }
 }
 
 fn label_names(mapping: &Mapping) -> Arc<[LabelName]> {

@@ -75,9 +75,9 @@ impl Poller {
         store: &Arc<SnapshotStore>,
         ledger: &Ledger,
     ) -> Self {
-        let polls = wanted(catalogue, workspaces, client, store, ledger)
-            .map(|poll| {
-                poll.publish();
+        let polls = wanted(catalogue, workspaces, client, store)
+            .map(|mut poll| {
+                poll.begin(ledger, None);
                 (poll.key.clone(), Running::start(poll))
             })
             .collect();
@@ -107,7 +107,7 @@ impl Poller {
         let mut changes = Changes::default();
         let mut starting = Vec::new();
         let mut all = BTreeSet::new();
-        for poll in wanted(catalogue, workspaces, client, &self.store, &self.ledger) {
+        for poll in wanted(catalogue, workspaces, client, &self.store) {
             all.insert(poll.key.clone());
             let running = self.polls.get(&poll.key);
             if running.is_some_and(|old| old.is_of(&poll.query, &poll.workspace, client)) {
@@ -128,14 +128,15 @@ impl Poller {
         for poll in &mut starting {
             let Some(running) = self.polls.remove(&poll.key) else {
                 changes.started += 1;
-                poll.publish();
+                poll.begin(&self.ledger, None);
                 continue;
             };
             changes.restarted += 1;
-            if let Some(before) = running.stop().await {
+            let before = running.stop().await;
+            if let Some(before) = &before {
                 poll.take_over(before);
             }
-            poll.publish();
+            poll.begin(&self.ledger, before.and_then(|poll| poll.tally).as_ref());
         }
         for poll in starting {
             self.polls.insert(poll.key.clone(), Running::start(poll));
@@ -165,7 +166,6 @@ fn wanted<'a>(
     workspaces: &'a [Workspace],
     client: &'a LogsClient,
     store: &'a Arc<SnapshotStore>,
-    ledger: &'a Ledger,
 ) -> impl Iterator<Item = Poll> + 'a {
     let start = Instant::now();
     let total = catalogue.queries.len() * workspaces.len();
@@ -181,7 +181,6 @@ fn wanted<'a>(
             client.clone(),
             store.clone(),
             Schedule::new(start, query.interval, place),
-            ledger,
         )
     })
 }

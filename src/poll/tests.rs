@@ -26,7 +26,6 @@ fn poll(query: &str, store: &Arc<SnapshotStore>) -> Poll {
         client,
         store.clone(),
         schedule,
-        &Ledger::in_memory(),
     );
     poll.key.query = query.into();
     poll

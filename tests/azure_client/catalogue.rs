@@ -7,12 +7,16 @@ use vminsights_exporter::config::{Located, Settings};
 
 /// `settings` are further lines of the definition.
 pub fn catalogue(settings: &str) -> Catalogue {
-    let folder = tempfile::tempdir().unwrap();
     let yaml = format!(
         "interval: 1s\n{settings}labels: {{vm: Computer}}\nmetrics:\n  - {{name: x_rows, type: gauge, help: Rows., value: Rows}}\n"
     );
+    of(&yaml, "Heartbeat | summarize Rows = count() by Computer")
+}
+
+/// The query `rows` of these two files.
+pub fn of(yaml: &str, kql: &str) -> Catalogue {
+    let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("rows.yaml"), yaml).unwrap();
-    let kql = "Heartbeat | summarize Rows = count() by Computer";
     std::fs::write(folder.path().join("rows.kql"), kql).unwrap();
     let file = Path::new("exporter.yaml");
     let text = "workspaces: [{id: 5f6d2b1c-0000-4000-8000-000000000001}]\npacks: []";

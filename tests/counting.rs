@@ -1,0 +1,249 @@
+//! Polls that count, against a workspace on loopback whose answers are too big, broken or repeated.
+
+#[path = "azure_client/catalogue.rs"]
+#[expect(
+    dead_code,
+    reason = "shared with polling.rs, which asks for gauges only"
+)]
+mod catalogue;
+#[path = "azure_client/rig.rs"]
+#[expect(
+    dead_code,
+    reason = "shared with azure_client.rs, which uses all of it"
+)]
+mod rig;
+#[path = "azure_client/server.rs"]
+#[expect(
+    dead_code,
+    reason = "shared with azure_client.rs, which uses all of it"
+)]
+mod server;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use vminsights_exporter::catalogue::Catalogue;
+use vminsights_exporter::exposition::Media;
+use vminsights_exporter::ledger::Ledger;
+use vminsights_exporter::poll::Poller;
+use vminsights_exporter::snapshot::{PollStatus, SnapshotStore};
+use vminsights_exporter::telemetry::FailureReason;
+
+use rig::{Rig, workspace};
+use server::{Behaviour, Reply, Seen};
+
+const SOON: Duration = Duration::from_secs(30);
+const KQL: &str = "VMConnection
+| where ingestion_time() >= bin(ago(lookback), 1m) and ingestion_time() < until
+| summarize Rows = count() by Arrived = bin(ingestion_time(), 1m), Computer";
+
+fn counting(settings: &str) -> Catalogue {
+    let yaml = format!(
+        "interval: 1s\n{settings}labels: {{vm: Computer}}\nmetrics:\n  - {{name: x_rows_total, type: counter, help: Rows., value: Rows, bin: Arrived}}\n"
+    );
+    catalogue::of(&yaml, KQL)
+}
+
+/// A workspace with one bin, of the minute in which the test began.
+struct Bin {
+    minute: Timestamp,
+    rows: AtomicU32,
+    /// Answers about more than this are partial.
+    most: Option<SignedDuration>,
+    /// Beside the row, one that cannot be read.
+    broken_row: bool,
+    /// The windows that were asked for, in minutes; `None` is the baseline.
+    asked: Mutex<Vec<Option<i64>>>,
+}
+
+impl Bin {
+    fn of(rows: u32) -> Self {
+        let now = Timestamp::now();
+        Self {
+            minute: now - SignedDuration::from_secs(now.as_second() % 60),
+            rows: rows.into(),
+            most: None,
+            broken_row: false,
+            asked: Mutex::default(),
+        }
+    }
+}
+
+/// The bounds of a window, if the query has them.
+fn bounds(query: &str) -> Option<(Timestamp, Timestamp)> {
+    let mut moments = query.split("datetime(").skip(1);
+    let mut moment = || moments.next()?.split(')').next()?.parse().ok();
+    Some((moment()?, moment()?))
+}
+
+struct Workspace(Arc<Bin>);
+
+impl Behaviour for Workspace {
+    fn reply(&self, seen: &Seen) -> Reply {
+        let bin = &*self.0;
+        let bounds = bounds(&seen.body);
+        let width = bounds.map(|(from, until)| until.duration_since(from));
+        bin.asked
+            .lock()
+            .unwrap()
+            .push(width.map(|width| width.as_mins()));
+        let in_window = bounds.is_none_or(|(from, until)| from <= bin.minute && bin.minute < until);
+        let too_much = bin
+            .most
+            .is_some_and(|most| width.map_or(most.is_zero(), |width| width > most));
+        let row = format!(
+            r#"["{}", "web-1", {}]"#,
+            bin.minute,
+            bin.rows.load(Ordering::Relaxed)
+        );
+        let mut rows = Vec::new();
+        rows.extend(in_window.then_some(row.as_str()));
+        if bin.broken_row {
+            rows.push(r#"["soon", "web-2", 1]"#);
+        }
+        let error = match too_much {
+            true => r#", "error": {"code": "PartialError", "message": "Too much."}"#,
+            false => "",
+        };
+        Reply::json(
+            200,
+            format!(
+                r#"{{"tables": [{{"name": "PrimaryResult", "columns": [{{"name": "Arrived", "type": "datetime"}}, {{"name": "Computer", "type": "string"}}, {{"name": "Rows", "type": "long"}}], "rows": [{}]}}]{error}}}"#,
+                rows.join(", ")
+            ),
+        )
+    }
+}
+
+struct Polled {
+    rig: Rig,
+    bin: Arc<Bin>,
+    store: Arc<SnapshotStore>,
+    poller: Poller,
+}
+
+impl Polled {
+    async fn new(bin: Bin) -> Self {
+        let bin = Arc::new(bin);
+        let rig = Rig::asking(Workspace(bin.clone())).await;
+        let store = Arc::default();
+        let poller = Poller::start(
+            &counting(""),
+            &[workspace()],
+            &rig.client(),
+            &store,
+            &Ledger::in_memory(),
+        );
+        Self {
+            rig,
+            bin,
+            store,
+            poller,
+        }
+    }
+
+    fn status(&self) -> PollStatus {
+        self.store.current().polls().next().unwrap().1.clone()
+    }
+
+    /// The counter's values.
+    fn totals(&self) -> Vec<String> {
+        let page = self.store.current();
+        let page = page.page(Media::default()).pieces().concat();
+        let page = String::from_utf8(page).unwrap();
+        let lines = page
+            .lines()
+            .filter(|line| line.starts_with("x_rows_total{"));
+        let value = |line: &str| line.rsplit(' ').next().unwrap().to_owned();
+        lines.map(value).collect()
+    }
+
+    async fn until(&self, what: &str, condition: impl Fn() -> bool) {
+        let waiting = async {
+            while !condition() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let ended = tokio::time::timeout(SOON, waiting).await;
+        assert!(ended.is_ok(), "{what}: {:?}", self.status());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_big_is_asked_again_in_halves() {
+    // The baseline passes, what is wider than a quarter of an hour does not.
+    let polled = Polled::new(Bin {
+        most: Some(SignedDuration::from_mins(15)),
+        ..Bin::of(5)
+    })
+    .await;
+    polled
+        .until("the baseline", || polled.totals() == ["0"])
+        .await;
+    polled.bin.rows.store(7, Ordering::Relaxed);
+    polled
+        .until("its growth", || polled.totals() == ["2"])
+        .await;
+    let asked = polled.bin.asked.lock().unwrap().clone();
+    assert_eq!(asked[..5], [None, Some(120), Some(60), Some(30), Some(15)]);
+}
+
+#[tokio::test]
+async fn a_baseline_that_is_too_big_is_asked_for_once_a_poll() {
+    let polled = Polled::new(Bin {
+        most: Some(SignedDuration::ZERO),
+        ..Bin::of(5)
+    })
+    .await;
+    polled
+        .until("two failures", || {
+            polled.status().failures.get(&FailureReason::Partial) == Some(&2)
+        })
+        .await;
+    let asked = polled.bin.asked.lock().unwrap().clone();
+    assert!(asked.len() <= 3, "{asked:?}");
+    assert_eq!(polled.totals(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_costs_itself() {
+    let polled = Polled::new(Bin {
+        broken_row: true,
+        ..Bin::of(5)
+    })
+    .await;
+    polled
+        .until("the baseline", || polled.totals() == ["0"])
+        .await;
+    polled.bin.rows.store(9, Ordering::Relaxed);
+    polled
+        .until("its growth", || polled.totals() == ["4"])
+        .await;
+    assert!(polled.status().last_issues.total() > 0);
+}
+
+#[tokio::test]
+async fn a_changed_definition_goes_on_with_its_counts() {
+    let mut polled = Polled::new(Bin::of(5)).await;
+    polled
+        .until("the baseline", || polled.totals() == ["0"])
+        .await;
+    polled.bin.rows.store(7, Ordering::Relaxed);
+    polled
+        .until("its growth", || polled.totals() == ["2"])
+        .await;
+    let client = polled.rig.client();
+    let changed = counting("timeout: 20s\n");
+    let changes = polled
+        .poller
+        .reconcile(&changed, &[workspace()], &client)
+        .await;
+    assert_eq!(changes.restarted, 1);
+    assert_eq!(polled.totals(), ["2"], "it is on the page all the time");
+    polled.bin.rows.store(8, Ordering::Relaxed);
+    polled
+        .until("more growth", || polled.totals() == ["3"])
+        .await;
+}
