@@ -54,8 +54,8 @@ struct Bin {
     most: Option<SignedDuration>,
     /// Beside the row, one that cannot be read.
     broken_row: bool,
-    /// The windows that were asked for, in minutes; `None` is the baseline.
-    asked: Mutex<Vec<Option<i64>>>,
+    /// How wide the windows were that were asked for, in minutes.
+    asked: Mutex<Vec<i64>>,
 }
 
 impl Bin {
@@ -78,21 +78,25 @@ fn bounds(query: &str) -> Option<(Timestamp, Timestamp)> {
     Some((moment()?, moment()?))
 }
 
+/// How far back a baseline looks.
+fn lookback(query: &str) -> SignedDuration {
+    let (_, rest) = query.split_once("lookback = ").unwrap();
+    SignedDuration::from_millis(rest.split_once("ms;").unwrap().0.parse().unwrap())
+}
+
 struct Workspace(Arc<Bin>);
 
 impl Behaviour for Workspace {
     fn reply(&self, seen: &Seen) -> Reply {
         let bin = &*self.0;
         let bounds = bounds(&seen.body);
-        let width = bounds.map(|(from, until)| until.duration_since(from));
-        bin.asked
-            .lock()
-            .unwrap()
-            .push(width.map(|width| width.as_mins()));
+        let width = match bounds {
+            Some((from, until)) => until.duration_since(from),
+            None => lookback(&seen.body),
+        };
+        bin.asked.lock().unwrap().push(width.as_mins());
         let in_window = bounds.is_none_or(|(from, until)| from <= bin.minute && bin.minute < until);
-        let too_much = bin
-            .most
-            .is_some_and(|most| width.map_or(most.is_zero(), |width| width > most));
+        let too_much = bin.most.is_some_and(|most| width > most);
         let row = format!(
             r#"["{}", "web-1", {}]"#,
             bin.minute,
@@ -173,9 +177,9 @@ impl Polled {
 
 #[tokio::test]
 async fn an_answer_that_is_too_big_is_asked_again_in_halves() {
-    // The baseline passes, what is wider than a quarter of an hour does not.
+    // What is wider than an hour does not pass.
     let polled = Polled::new(Bin {
-        most: Some(SignedDuration::from_mins(15)),
+        most: Some(SignedDuration::from_hours(1)),
         ..Bin::of(5)
     })
     .await;
@@ -187,11 +191,29 @@ async fn an_answer_that_is_too_big_is_asked_again_in_halves() {
         .until("its growth", || polled.totals() == ["2"])
         .await;
     let asked = polled.bin.asked.lock().unwrap().clone();
-    assert_eq!(asked[..5], [None, Some(120), Some(60), Some(30), Some(15)]);
+    assert_eq!(asked[..3], [60, 120, 60]);
 }
 
 #[tokio::test]
-async fn a_baseline_that_is_too_big_is_asked_for_once_a_poll() {
+async fn a_baseline_that_is_too_big_becomes_a_narrow_one() {
+    let polled = Polled::new(Bin {
+        most: Some(SignedDuration::from_mins(10)),
+        ..Bin::of(5)
+    })
+    .await;
+    polled
+        .until("the baseline", || polled.totals() == ["0"])
+        .await;
+    polled.bin.rows.store(7, Ordering::Relaxed);
+    polled
+        .until("its growth", || polled.totals() == ["2"])
+        .await;
+    let asked = polled.bin.asked.lock().unwrap().clone();
+    assert_eq!(asked[..4], [60, 30, 15, 7]);
+}
+
+#[tokio::test]
+async fn what_is_never_small_enough_fails_the_poll() {
     let polled = Polled::new(Bin {
         most: Some(SignedDuration::ZERO),
         ..Bin::of(5)
@@ -203,7 +225,7 @@ async fn a_baseline_that_is_too_big_is_asked_for_once_a_poll() {
         })
         .await;
     let asked = polled.bin.asked.lock().unwrap().clone();
-    assert!(asked.len() <= 3, "{asked:?}");
+    assert_eq!(asked[..7], [60, 30, 15, 7, 3, 1, 1], "then once a poll");
     assert_eq!(polled.totals(), Vec::<String>::new());
 }
 

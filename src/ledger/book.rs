@@ -44,7 +44,8 @@ pub struct Entry {
 /// What to ask for: bins from `from` up to, and without, `until`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
-    /// The last so long, as the service's own clock has it: there is no moment to go on from.
+    /// The last so long, as the service's own clock has it: there is no moment to go on from. Rows of
+    /// its newer half are seen; those that arrived before it are never counted, however late they show.
     Baseline {
         lookback: Micros,
     },
@@ -140,6 +141,27 @@ pub struct State {
     /// All growth ever, in live, expired and gathered series.
     pub counted: Vec<f64>,
     pub overflow: Option<Series>,
+}
+
+impl Window {
+    /// How much it asks for.
+    pub fn width(self) -> Micros {
+        match self {
+            Self::Baseline { lookback } => lookback,
+            Self::Bins { from, until } => until.saturating_sub(from),
+        }
+    }
+
+    /// The same beginning, or the same end of a baseline, with only so much asked for.
+    pub fn narrowed(self, width: Micros) -> Self {
+        match self {
+            Self::Baseline { .. } => Self::Baseline { lookback: width },
+            Self::Bins { from, .. } => Self::Bins {
+                from,
+                until: from.saturating_add(width),
+            },
+        }
+    }
 }
 
 impl Book {
@@ -244,10 +266,12 @@ impl Book {
     pub fn question(&self, width: Micros) -> Window {
         match self.state.covered_until {
             None => Window::Baseline {
-                lookback: self.rules.lookback.saturating_mul(2),
+                lookback: self.rules.lookback.saturating_mul(2).min(width),
             },
             Some(covered) => {
                 let from = minute(covered.saturating_sub(self.rules.lookback));
+                // After a narrow baseline, what is older is not known.
+                let from = from.max(self.state.floor);
                 Window::Bins {
                     from,
                     until: from.saturating_add(minute(width).max(MINUTE)),
@@ -293,11 +317,12 @@ impl Book {
             (Window::Bins { .. }, None) | (Window::Baseline { .. }, Some(_)) => {
                 return (absorbed, change);
             }
-            (Window::Baseline { .. }, None) => {
+            (Window::Baseline { lookback: asked }, None) => {
                 absorbed.baseline = true;
                 change.everything = true;
                 self.begin_again();
-                self.state.floor = minute(served.saturating_sub(lookback));
+                // The other half lies between the service's time when it looked and when it answered.
+                self.state.floor = minute(served.saturating_sub(asked / 2));
                 Micros::MAX
             }
         };

@@ -155,6 +155,34 @@ fn a_service_whose_clock_goes_back_gives_a_new_baseline() {
 }
 
 #[test]
+fn after_a_narrow_baseline_what_arrives_from_then_on_counts() {
+    let mut book = Book::new(rules(10));
+    let narrow = book.question(4 * MINUTE);
+    assert_eq!(
+        narrow,
+        Window::Baseline {
+            lookback: 4 * MINUTE
+        }
+    );
+    let old = entry(T0 - 3 * MINUTE, 1, 5.0);
+    let seen = entry(T0 - MINUTE, 1, 5.0);
+    book.absorb(narrow, vec![old, seen], T0, true);
+    let next = book.question(book.slice());
+    let Window::Bins { from, .. } = next else {
+        panic!("{next:?}");
+    };
+    assert_eq!(
+        from,
+        minute(T0 - 2 * MINUTE),
+        "no further back than is known"
+    );
+    let grown = vec![entry(T0 - MINUTE, 1, 6.0), entry(T0, 1, 2.0)];
+    let (absorbed, _) = book.absorb(next, grown, T0 + MINUTE, true);
+    assert_eq!(absorbed.too_late, 0);
+    assert_eq!(book.counted(), [3.0]);
+}
+
+#[test]
 fn an_answer_to_a_question_of_before_is_no_baseline() {
     let mut book = begun(10);
     let before = book.clone();

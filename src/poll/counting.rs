@@ -128,20 +128,15 @@ impl Tally {
                     slow: polled.slow,
                 })
                 .await;
-            let answer = match (asked, window) {
-                (Err(failure), Window::Bins { from, .. })
-                    if is_too_much(&failure) && width > MINUTE =>
-                {
+            let answer = match asked {
+                Err(failure) if is_too_much(&failure) && window.width() > MINUTE => {
                     // Whole minutes, and at last a single one.
-                    width = (width / 2 / MINUTE).max(1) * MINUTE;
+                    width = (window.width() / 2 / MINUTE).max(1) * MINUTE;
                     self.lock().width = width;
-                    window = Window::Bins {
-                        from,
-                        until: from.saturating_add(width),
-                    };
+                    window = window.narrowed(width);
                     continue;
                 }
-                (answer, _) => answer?,
+                answer => answer?,
             };
             polled.slow = answer.slow;
             polled.rows += answer.table.row_count() as u64 + answer.unreadable_rows;
