@@ -146,15 +146,8 @@ impl Credential {
                     ..Default::default()
                 }));
                 let asked = self.ask(desk, credential, None, "").await;
-                asked.map_err(|error| {
-                    let text = error.to_string();
-                    let hint = if text.contains("not found on PATH") {
-                        Some(hints::NO_AZURE_CLI)
-                    } else {
-                        text.contains("az login").then_some(hints::AZURE_CLI_LOGIN)
-                    };
-                    error.with_hint(hint)
-                })
+                let hints = (hints::NO_AZURE_CLI, hints::AZURE_CLI_LOGIN);
+                asked.map_err(|error| of_a_command(error, "az login", hints))
             }
             Self::AzureDeveloperCli => {
                 let credential =
@@ -163,16 +156,11 @@ impl Credential {
                         ..Default::default()
                     }));
                 let asked = self.ask(desk, credential, None, "").await;
-                asked.map_err(|error| {
-                    let text = error.to_string();
-                    let hint = if text.contains("not found on PATH") {
-                        Some(hints::NO_AZURE_DEVELOPER_CLI)
-                    } else {
-                        let signed_out = text.contains("azd auth login");
-                        signed_out.then_some(hints::AZURE_DEVELOPER_CLI_LOGIN)
-                    };
-                    error.with_hint(hint)
-                })
+                let hints = (
+                    hints::NO_AZURE_DEVELOPER_CLI,
+                    hints::AZURE_DEVELOPER_CLI_LOGIN,
+                );
+                asked.map_err(|error| of_a_command(error, "azd auth login", hints))
             }
         }
     }
@@ -214,6 +202,21 @@ impl Credential {
     fn named<T>(&self, result: Result<T, String>) -> Result<T, SignInError> {
         result.map_err(|cause| SignInError::before(self.name(), cause))
     }
+}
+
+/// What a sign-in by an installed command lacked: the command itself, or that somebody signs in.
+fn of_a_command(
+    error: SignInError,
+    sign_in: &str,
+    (missing, signed_out): (&'static str, &'static str),
+) -> SignInError {
+    let text = error.to_string();
+    let hint = if text.contains("not found on PATH") {
+        Some(missing)
+    } else {
+        text.contains(sign_in).then_some(signed_out)
+    };
+    error.with_hint(hint)
 }
 
 /// What every sign-in needs: where, for what, and by which clients.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
+use super::wire::partial_error;
 use super::{MAX_BODY, Workspace, headers};
 use crate::simulator::faults::{self, Answer, Fault, Injector, On};
 
@@ -220,20 +221,10 @@ fn as_text(answer: &mut Value) {
 }
 
 fn in_part(answer: &mut Value) {
-    answer["error"] = json!({
-        "code": "PartialError",
-        "message": "There were some errors when processing your query.",
-        "details": [{
-            "code": "EngineError",
-            "message": "Something went wrong processing your query on the server.",
-            "innererror": {
-                "code": "-2133196797",
-                "message": "Query result set has exceeded the internal record count limit 500000 (E_QUERY_RESULT_SET_TOO_LARGE; see https://aka.ms/kustoquerylimits)",
-                "severity": 2,
-                "severityName": "Error",
-            },
-        }],
-    });
+    answer["error"] = partial_error(
+        "-2133196797",
+        "Query result set has exceeded the internal record count limit 500000 (E_QUERY_RESULT_SET_TOO_LARGE; see https://aka.ms/kustoquerylimits)",
+    );
 }
 
 /// An error status in the shape of the service that was asked.

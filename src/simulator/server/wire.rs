@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::extras::{self, Cost};
 use crate::kql::{DateTime, Partial, QueryResult, TimeSpan, Value};
@@ -78,17 +78,7 @@ fn encode_to(result: &QueryResult, extras: Extras<'_>, max_bytes: usize) -> Body
     }
     let is_complete = partial.is_none();
     if let Some(Partial { code, message }) = partial {
-        let error = json!({
-            "code": "PartialError",
-            "message": "There were some errors when processing your query.",
-            "details": [{
-                "code": "EngineError",
-                "message": "Something went wrong processing your query on the server.",
-                "innererror": {
-                    "code": code, "message": message, "severity": 2, "severityName": "Error",
-                },
-            }],
-        });
+        let error = partial_error(&code, &message);
         let _ = write!(out, r#","error":{error}"#);
     }
     out.push('}');
@@ -96,6 +86,21 @@ fn encode_to(result: &QueryResult, extras: Extras<'_>, max_bytes: usize) -> Body
         json: out.into_bytes(),
         is_complete,
     }
+}
+
+/// What an answer bears beside its rows if they are not all.
+pub(super) fn partial_error(code: &str, message: &str) -> Json {
+    json!({
+        "code": "PartialError",
+        "message": "There were some errors when processing your query.",
+        "details": [{
+            "code": "EngineError",
+            "message": "Something went wrong processing your query on the server.",
+            "innererror": {
+                "code": code, "message": message, "severity": 2, "severityName": "Error",
+            },
+        }],
+    })
 }
 
 fn write_value(out: &mut String, value: &Value) {
