@@ -19,7 +19,7 @@ unit:
 programs:
 	tests/programs/install.sh
 	cargo build --release --locked
-	VMINSIGHTS_EXPORTER=$(RELEASE) cargo test --locked --features programs --test end_to_end --test packs_judged --test kql -- --nocapture
+	VMINSIGHTS_EXPORTER=$(RELEASE) cargo test --locked --features programs --test end_to_end --test packs_judged --test kql --test counters --test discovery -- --nocapture
 	VMINSIGHTS_EXPORTER=$(RELEASE) python3 tests/soak/soak.py
 
 # Microsoft's own clients for Python and JavaScript against the simulated workspace.
