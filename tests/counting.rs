@@ -28,6 +28,7 @@ use vminsights_exporter::catalogue::Catalogue;
 use vminsights_exporter::exposition::Media;
 use vminsights_exporter::ledger::Ledger;
 use vminsights_exporter::poll::Poller;
+use vminsights_exporter::series::RowIssue;
 use vminsights_exporter::snapshot::{PollStatus, SnapshotStore};
 use vminsights_exporter::telemetry::FailureReason;
 
@@ -50,6 +51,8 @@ fn counting(settings: &str) -> Catalogue {
 struct Bin {
     minute: Timestamp,
     rows: AtomicU32,
+    /// How many VMs have them.
+    vms: u32,
     /// Answers about more than this are partial.
     most: Option<SignedDuration>,
     /// Beside the row, one that cannot be read.
@@ -64,6 +67,7 @@ impl Bin {
         Self {
             minute: now - SignedDuration::from_secs(now.as_second() % 60),
             rows: rows.into(),
+            vms: 1,
             most: None,
             broken_row: false,
             asked: Mutex::default(),
@@ -97,15 +101,14 @@ impl Behaviour for Workspace {
         bin.asked.lock().unwrap().push(width.as_mins());
         let in_window = bounds.is_none_or(|(from, until)| from <= bin.minute && bin.minute < until);
         let too_much = bin.most.is_some_and(|most| width > most);
-        let row = format!(
-            r#"["{}", "web-1", {}]"#,
-            bin.minute,
-            bin.rows.load(Ordering::Relaxed)
-        );
-        let mut rows = Vec::new();
-        rows.extend(in_window.then_some(row.as_str()));
+        let count = bin.rows.load(Ordering::Relaxed);
+        let row = |vm| format!(r#"["{}", "web-{vm}", {count}]"#, bin.minute);
+        let mut rows: Vec<String> = Vec::new();
+        if in_window {
+            rows.extend((1..=bin.vms).map(row));
+        }
         if bin.broken_row {
-            rows.push(r#"["soon", "web-2", 1]"#);
+            rows.push(r#"["soon", "web-2", 1]"#.into());
         }
         let error = match too_much {
             true => r#", "error": {"code": "PartialError", "message": "Too much."}"#,
@@ -130,11 +133,15 @@ struct Polled {
 
 impl Polled {
     async fn new(bin: Bin) -> Self {
+        Self::of("", bin).await
+    }
+
+    async fn of(settings: &str, bin: Bin) -> Self {
         let bin = Arc::new(bin);
         let rig = Rig::asking(Workspace(bin.clone())).await;
         let store = Arc::default();
         let poller = Poller::start(
-            &counting(""),
+            &counting(settings),
             &[workspace()],
             &rig.client(),
             &store,
@@ -227,6 +234,28 @@ async fn what_is_never_small_enough_fails_the_poll() {
     let asked = polled.bin.asked.lock().unwrap().clone();
     assert_eq!(asked[..7], [60, 30, 15, 7, 3, 1, 1], "then once a poll");
     assert_eq!(polled.totals(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_gathered_and_told() {
+    let bin = Bin {
+        vms: 3,
+        ..Bin::of(5)
+    };
+    let polled = Polled::of("max_series: 1\n", bin).await;
+    polled
+        .until("the baseline", || polled.totals() == ["0", "0"])
+        .await;
+    assert_eq!(
+        polled.status().row_issues.get(RowIssue::OverflowGathered),
+        0
+    );
+    polled.bin.rows.store(7, Ordering::Relaxed);
+    polled
+        .until("its growth", || polled.totals() == ["2", "4"])
+        .await;
+    let gathered = polled.status().row_issues;
+    assert_eq!(gathered.get(RowIssue::OverflowGathered), 2);
 }
 
 #[tokio::test]

@@ -14,8 +14,8 @@ use crate::ledger::{
     Absorbed, Book, Change, Entry, Gap, Key, Ledger, MINUTE, Micros, Rules, Window,
 };
 use crate::series::{
-    BinRow, Family, FamilyHeader, LabelName, Mapping, OVERFLOW, Projection, RowIssues, SeriesList,
-    bins,
+    BinRow, Family, FamilyHeader, LabelName, Mapping, OVERFLOW, Projection, RowIssue, RowIssues,
+    SeriesList, bins,
 };
 use crate::snapshot::LedgerStatus;
 use crate::telemetry::events::StateUnreadable;
@@ -204,7 +204,7 @@ impl Tally {
         served: Micros,
         release: bool,
     ) -> Result<(Absorbed, RowIssues), Unpolled> {
-        let (rows, issues) = bins(&self.query.mapping, &self.counting.bin, table)?;
+        let (rows, mut issues) = bins(&self.query.mapping, &self.counting.bin, table)?;
         let entries = rows.into_iter().map(entry).collect();
         let mut held = self.lock();
         let (absorbed, change) = held.book.absorb(window, entries, served, release);
@@ -220,6 +220,7 @@ impl Tally {
         };
         status.clock_went_back += u64::from(absorbed.gap == Some(Gap::ClockWentBack));
         status.covered_until = covered.map(seconds);
+        issues.add(RowIssue::OverflowGathered, absorbed.gathered);
         Ok((absorbed, issues))
     }
 
