@@ -102,44 +102,61 @@ mod tests {
         Arc::ptr_eq(one.pieces(), other.pieces())
     }
 
-    #[tokio::test]
-    async fn who_asks_while_a_page_is_made_gets_that_page() {
-        let maker = Maker::default();
-        let text = media(Coding::Identity);
-        let (first, second, gzip) = tokio::join!(
-            maker.page(fresh(), text),
-            maker.page(fresh(), text),
-            maker.page(fresh(), media(Coding::Gzip)),
-        );
-        assert!(same(first.as_ref().unwrap(), second.as_ref().unwrap()));
-        assert!(!same(&first.unwrap(), &gzip.unwrap()));
+    /// Runs a test on one thread that makes pages, none of which is made before the test says so.
+    fn with_one_thread<F: Future<Output = ()>>(test: impl FnOnce(Maker) -> F) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        runtime.block_on(test(Maker::default()));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_page_before_is_given_out_while_it_is_young_and_the_next_is_being_made() {
-        let maker = Maker::default();
-        let text = media(Coding::Identity);
-        let first = maker.page(fresh(), text).await.unwrap();
-        // Whoever asked has it before it is put aside for others.
-        while maker.slot(text).last.is_none() {
-            tokio::task::yield_now().await;
-        }
-        let newer = fresh();
-        let (second, third) = tokio::join!(
-            maker.page(newer.clone(), text),
-            maker.page(newer.clone(), text),
-        );
-        let second = second.unwrap();
-        assert!(!same(&first, &second), "who asks first gets the newest");
-        assert!(same(&first, &third.unwrap()), "it is young");
+    /// Asks three times, a poll publishing between any two, before the first page is made.
+    async fn three(maker: &Maker, medias: [Media; 3]) -> [Page; 3] {
+        let (made, hold) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || hold.recv());
+        let [first, second, third] = medias.map(|media| maker.page(fresh(), media));
+        let release = async move { made.send(()).unwrap() };
+        let (first, second, third, ()) = tokio::join!(first, second, third, release);
+        busy.await.unwrap().unwrap();
+        [first, second, third].map(Option::unwrap)
+    }
 
-        tokio::time::sleep(LAG).await;
-        let newest = fresh();
-        let (fourth, fifth) = tokio::join!(
-            maker.page(newest.clone(), text),
-            maker.page(newest.clone(), text),
-        );
-        assert!(same(&fourth.unwrap(), &fifth.unwrap()), "both are old");
+    #[test]
+    fn who_asks_while_a_page_is_made_gets_that_page() {
+        with_one_thread(async |maker| {
+            let (text, gzip) = (media(Coding::Identity), media(Coding::Gzip));
+            let [first, second, other] = three(&maker, [text, text, gzip]).await;
+            assert!(same(&first, &second));
+            assert!(!same(&first, &other));
+        });
+    }
+
+    #[test]
+    fn the_page_before_is_given_out_while_it_is_young_and_the_next_is_being_made() {
+        with_one_thread(async |maker| {
+            let text = media(Coding::Identity);
+            let before = maker.page(fresh(), text).await.unwrap();
+            // Whoever asked has it before it is put aside for others.
+            while maker.slot(text).last.is_none() {
+                tokio::task::yield_now().await;
+            }
+            let [first, second, third] = three(&maker, [text; 3]).await;
+            assert!(!same(&before, &first), "who asks first gets the newest");
+            assert!(
+                same(&before, &second) && same(&before, &third),
+                "it is young"
+            );
+
+            tokio::time::sleep(LAG).await;
+            let [first, second, third] = three(&maker, [text; 3]).await;
+            assert!(
+                same(&first, &second) && same(&first, &third),
+                "all before are old"
+            );
+        });
     }
 
     #[tokio::test(start_paused = true)]
