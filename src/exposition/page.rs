@@ -10,7 +10,10 @@ use super::gzip::{self, Checksum, Deflater};
 use crate::series::Family;
 
 /// Pieces below this are copied together: sending a small one costs more than copying it.
-const SMALL: usize = 4096;
+const SMALL: usize = 16 << 10;
+
+/// How much is copied together at most, but for the last.
+const JOINED: usize = 128 << 10;
 
 /// A page but for its end, ready to be sent any number of times.
 #[derive(Clone, Debug)]
@@ -128,6 +131,9 @@ impl PageBuilder {
         self.page.len += piece.len() as u64;
         if piece.len() < SMALL {
             self.small.extend_from_slice(piece);
+            if self.small.len() >= JOINED {
+                self.flush();
+            }
         } else {
             self.flush();
             self.pieces.push(piece.clone());
