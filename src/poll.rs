@@ -29,7 +29,7 @@ use crate::series::{
     Family, FamilyHeader, MetricMapping, Projection, RowIssue, SeriesList, ShapeError, project,
 };
 use crate::snapshot::{
-    Block, Contribution, Failure, PollKey, PollStatus, Snapshot, SnapshotStore, Success,
+    Block, Contribution, Failure, PollKey, PollState, PollStatus, Snapshot, SnapshotStore, Success,
 };
 use crate::table::ResultTable;
 use crate::telemetry::events::{PollFailed, PollRecovered, RowsLeftOut, ValuesDropped};
@@ -355,9 +355,10 @@ impl Poll {
             self.status.next_run = timestamp(self.schedule.next());
         }
         self.hopeless = match reason {
-            FailureReason::Forbidden | FailureReason::NotFound | FailureReason::BadQuery => {
-                self.hopeless.saturating_add(1)
-            }
+            FailureReason::Forbidden
+            | FailureReason::NotFound
+            | FailureReason::NotCollected
+            | FailureReason::BadQuery => self.hopeless.saturating_add(1),
             _ => 0,
         };
         let pause = calm(self.query.interval, self.hopeless);
@@ -367,15 +368,18 @@ impl Poll {
         }
         spans::failed(&Span::current(), reason);
         let message = error_chain(error);
-        PollFailed {
-            query: &self.key.query,
-            workspace: &self.key.workspace,
-            reason,
-            duration,
-            error: &message,
-            hint,
+        // Where there is no table that is said once: it may well stay so.
+        if reason != FailureReason::NotCollected || self.status.state != PollState::NotCollected {
+            PollFailed {
+                query: &self.key.query,
+                workspace: &self.key.workspace,
+                reason,
+                duration,
+                error: &message,
+                hint,
+            }
+            .emit();
         }
-        .emit();
         self.status.fail(Failure {
             at: Timestamp::now(),
             duration,

@@ -59,7 +59,7 @@ const ANSWERS: [(&str, Expect); 18] = [
     (
         "400_semantic_error_resource_query",
         Failure(
-            "not_found",
+            "not_collected",
             "HTTP 400: SEM0100: 'summarize' operator: Failed to resolve table or column expression named \
              'resource'",
             "not collected here",
@@ -68,7 +68,7 @@ const ANSWERS: [(&str, Expect); 18] = [
     (
         "400_semantic_error_sem0100",
         Failure(
-            "not_found",
+            "not_collected",
             "HTTP 400: SEM0100: 'where' operator: Failed to resolve table or column expression named \
              'AppInsights'",
             "not collected here",

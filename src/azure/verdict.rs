@@ -109,7 +109,7 @@ impl Reply<'_> {
             || self.status == 403 && error.as_ref().is_some_and(ApiError::is_bad_token);
         let no_table = self.status == 400 && error.as_ref().is_some_and(ApiError::is_no_table);
         let reason = match no_table {
-            true => FailureReason::NotFound,
+            true => FailureReason::NotCollected,
             false => reason,
         };
         let (text, hint) = match error {

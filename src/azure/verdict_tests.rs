@@ -171,7 +171,7 @@ fn a_result_beyond_the_limits_says_how_to_narrow_it() {
 }
 
 #[test]
-fn a_table_that_the_workspace_lacks_is_not_found_and_a_column_is_a_bad_query() {
+fn a_table_that_the_workspace_lacks_is_not_collected_and_a_column_is_a_bad_query() {
     let semantic = |what: &str| {
         format!(
             r#"{{"error": {{"code": "BadArgumentError", "innererror": {{"code": "SemanticError", "innererror":
@@ -179,7 +179,7 @@ fn a_table_that_the_workspace_lacks_is_not_found_and_a_column_is_a_bad_query() {
         )
     };
     let table = judge(400, &semantic("table or column expression")).unwrap_err();
-    assert_eq!(table.reason, FailureReason::NotFound);
+    assert_eq!(table.reason, FailureReason::NotCollected);
     assert_eq!(table.hint(), Some(hints::NO_TABLE));
     let column = judge(400, &semantic("scalar expression")).unwrap_err();
     assert_eq!(column.reason, FailureReason::BadQuery);

@@ -22,16 +22,19 @@ pub enum PollState {
     Failed,
     /// No poll has succeeded for so long that its values were dropped.
     Stale,
+    /// The workspace has no such table: there is nothing that could be known.
+    NotCollected,
     /// None has ended yet.
     Pending,
 }
 
 impl PollState {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Ok,
         Self::Empty,
         Self::Failed,
         Self::Stale,
+        Self::NotCollected,
         Self::Pending,
     ];
 
@@ -42,6 +45,7 @@ impl PollState {
             Self::Empty => "empty",
             Self::Failed => "failed",
             Self::Stale => "stale",
+            Self::NotCollected => "not_collected",
             Self::Pending => "pending",
         }
     }
@@ -150,9 +154,11 @@ impl PollStatus {
     pub fn fail(&mut self, failure: Failure) {
         self.polls += 1;
         *self.failures.entry(failure.reason).or_default() += 1;
-        if self.state != PollState::Stale {
-            self.state = PollState::Failed;
-        }
+        self.state = match (failure.reason, self.state) {
+            (FailureReason::NotCollected, _) => PollState::NotCollected,
+            (_, PollState::Stale) => PollState::Stale,
+            _ => PollState::Failed,
+        };
         self.last_duration = Some(failure.duration);
         self.last_failure = Some(failure);
     }
@@ -166,7 +172,9 @@ impl PollStatus {
 
     /// The last good values are too old and are dropped.
     pub fn expire(&mut self) {
-        self.state = PollState::Stale;
+        if self.state != PollState::NotCollected {
+            self.state = PollState::Stale;
+        }
         self.series = 0;
     }
 
@@ -262,7 +270,7 @@ pub const POLL_FAMILIES: [OwnFamily; 14] = [
         "vminsights_exporter_poll_state",
         MetricType::Gauge,
         Some("state"),
-        "1 for the state that the poll is in, else 0: ok (rows), empty (a whole answer without rows), failed (last good values still shown), stale (they were dropped), pending (none has ended yet).",
+        "1 for the state that the poll is in, else 0: ok (rows), empty (a whole answer without rows), failed (last good values still shown), stale (they were dropped), not_collected (the workspace has no such table), pending (none has ended yet).",
         |poll| {
             PollState::ALL
                 .map(|state| (state.as_str(), f64::from(u8::from(state == poll.state))))

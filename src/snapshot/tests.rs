@@ -113,7 +113,7 @@ fn a_publication_replaces_its_own_blocks_and_shares_the_others() {
 /// A large block is sent from where it was encoded, whatever page it is on.
 #[test]
 fn pages_share_the_bytes_of_their_blocks() {
-    let vms: Vec<String> = (0..400).map(|at| format!("vm-{at}")).collect();
+    let vms: Vec<String> = (0..2000).map(|at| format!("vm-{at}")).collect();
     let vms: Vec<&str> = vms.iter().map(String::as_str).collect();
     let store = SnapshotStore::default();
     let mut seen = Vec::new();
@@ -203,6 +203,13 @@ fn states_follow_the_outcomes() {
     assert_eq!(status.state, PollState::Empty);
     assert_eq!(status.polls, 6);
     assert_eq!(status.failures.values().sum::<u64>(), 4);
+
+    status.fail(failure(6, FailureReason::NotCollected));
+    assert_eq!(status.state, PollState::NotCollected);
+    status.expire();
+    assert_eq!((status.state, status.series), (PollState::NotCollected, 0));
+    status.fail(failure(7, FailureReason::Connect));
+    assert_eq!(status.state, PollState::Failed, "now it is not known");
 }
 
 #[test]

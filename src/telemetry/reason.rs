@@ -15,8 +15,10 @@ pub enum FailureReason {
     SignIn,
     /// The service knows who asks and refuses (401 with a fresh token, 403).
     Forbidden,
-    /// No such workspace or path (404), or no such table in it (400).
+    /// No such workspace or path (404).
     NotFound,
+    /// The workspace has no such table (400): nothing fills it there, or its name is wrong.
+    NotCollected,
     /// The service refused the query's text (400).
     BadQuery,
     /// Too many requests (429).
@@ -39,13 +41,14 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// All reasons, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Connect,
         Self::Tls,
         Self::Timeout,
         Self::SignIn,
         Self::Forbidden,
         Self::NotFound,
+        Self::NotCollected,
         Self::BadQuery,
         Self::Throttled,
         Self::ServerError,
@@ -71,6 +74,7 @@ impl FailureReason {
             Self::SignIn => "sign_in",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
+            Self::NotCollected => "not_collected",
             Self::BadQuery => "bad_query",
             Self::Throttled => "throttled",
             Self::ServerError => "server_error",

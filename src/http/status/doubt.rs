@@ -49,6 +49,9 @@ pub fn of_polls(
             let lost = status.last_issues.total() - published.iter().sum::<u64>();
             let doubt = match (status.state, status.last_success) {
                 (PollState::Pending, _) => format!("{query} has not answered yet"),
+                (PollState::NotCollected, _) => {
+                    format!("the table that {query} asks is not collected here")
+                }
                 (_, None) => format!("{query} was never answered{reason}"),
                 (PollState::Stale, Some(at)) => {
                     format!(

@@ -68,9 +68,10 @@ fn urgency(state: PollState) -> u8 {
     match state {
         PollState::Stale => 0,
         PollState::Failed => 1,
-        PollState::Pending => 2,
-        PollState::Empty => 3,
-        PollState::Ok => 4,
+        PollState::NotCollected => 2,
+        PollState::Pending => 3,
+        PollState::Empty => 4,
+        PollState::Ok => 5,
     }
 }
 
@@ -141,7 +142,8 @@ fn row(
         mark(state)
     )?;
     let failure = cause(status);
-    if let Some(failure) = failure {
+    // One of the states is a reason of its own.
+    if let Some(failure) = failure.filter(|failure| failure.reason.as_str() != name) {
         write!(html, ": {}", failure.reason)?;
     }
     write!(html, "</td><th scope=\"row\">{}", Escaped(&key.query))?;
@@ -228,6 +230,7 @@ fn mark(state: PollState) -> &'static str {
         PollState::Empty => "○",
         PollState::Failed => "✗",
         PollState::Stale => "⚠",
+        PollState::NotCollected => "∅",
         PollState::Pending => "…",
     }
 }

@@ -248,6 +248,26 @@ fn a_failing_page() {
 }
 
 #[test]
+fn a_table_that_is_not_collected_is_no_failure_but_is_said() {
+    let scene = Scene::new("prod");
+    scene.feed(NOW);
+    for query in ["threats", "disks"] {
+        scene.publish(query, answered(0, 0), vec![]);
+    }
+    let missing = FailureReason::NotCollected;
+    let missing = failed(status(), missing, "SEM0100", "add a rule");
+    scene.publish("ports", missing, vec![]);
+    let html = scene.html();
+    for said in [
+        "answered, but 1 asks a table that is not collected</h1>",
+        "∅ not_collected</td>",
+        "<small>SEM0100</small><small>add a rule</small>",
+    ] {
+        assert!(html.contains(said), "{said} is not in\n{html}");
+    }
+}
+
+#[test]
 fn a_page_at_the_start() {
     let scene = Scene::new("prod");
     for query in ["disks", "threats", "feed"] {
@@ -294,6 +314,12 @@ fn no_threat_is_said_only_where_the_feed_runs_and_the_query_answers() {
     let html = case(Some(NOW - 900), answered(0, 0));
     assert!(html.contains(none) && !html.contains("⚠"), "{html}");
     let forbidden = failed(answered(0, 0), FailureReason::Forbidden, "403", "grant");
+    let not_collected = failed(
+        status(),
+        FailureReason::NotCollected,
+        "SEM0100",
+        "add a rule",
+    );
     for (feed, threats, doubt) in [
         (
             Some(NOW - 901),
@@ -310,6 +336,11 @@ fn no_threat_is_said_only_where_the_feed_runs_and_the_query_answers() {
             Some(NOW),
             forbidden,
             "threats fails (forbidden); what is shown is from 12 s ago.",
+        ),
+        (
+            Some(NOW),
+            not_collected,
+            "the table that threats asks is not collected here.",
         ),
     ] {
         let html = case(feed, threats);

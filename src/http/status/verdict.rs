@@ -89,6 +89,7 @@ impl<'a> Verdict<'a> {
         let all: u64 = counts.iter().sum();
         let bad = counts[PollState::Failed as usize] + counts[PollState::Stale as usize];
         let pending = counts[PollState::Pending as usize];
+        let not_collected = counts[PollState::NotCollected as usize];
         let (query_count, workspace_count) = (queries.len() as u64, workspaces.len() as u64);
         // With one workspace a poll is a query; with more it is a query of a workspace.
         let noun = if workspace_count == 1 {
@@ -137,6 +138,12 @@ impl<'a> Verdict<'a> {
             );
             if let Some(doubt) = doubt {
                 (Level::Attention, format!("{answered}, but {doubt}"))
+            } else if not_collected > 0 {
+                let polls = Counted(not_collected, "asks a table that is", "ask tables that are");
+                (
+                    Level::Attention,
+                    format!("{answered}, but {polls} not collected"),
+                )
             } else if leaving_out > 0 {
                 let rows = Counted(leaving_out, "answer has", "answers have");
                 (
@@ -192,13 +199,14 @@ pub fn is_trouble(state: PollState) -> bool {
     matches!(state, PollState::Failed | PollState::Stale)
 }
 
-/// Why a poll is in trouble; nothing if no run has ended since its last answer.
+/// Why a poll has no current answer; nothing if no run has ended since its last one.
 pub fn cause(status: &PollStatus) -> Option<&Failure> {
     let failure = status.last_failure.as_ref()?;
     let newer = status
         .last_success
         .is_none_or(|answer| failure.at >= answer);
-    (newer && is_trouble(status.state)).then_some(failure)
+    let told = is_trouble(status.state) || status.state == PollState::NotCollected;
+    (newer && told).then_some(failure)
 }
 
 impl Trouble<'_> {
