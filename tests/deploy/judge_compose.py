@@ -62,7 +62,7 @@ expect("the image's user is compose's", f"\nUSER {services['demo']['user']}\n" i
 example = yaml.safe_load((FOLDER / "exporter.example.yaml").read_text())
 state = example["state"]["path"]
 expect("the state is on a volume", f"state:{state}" in services["azure"]["volumes"])
-owned = f"COPY --from=build --chown={services['azure']['user']} --chmod=0700 /state {state}\n"
+owned = f"COPY --from=build --chown={services['azure']['user']} /state {state}\n"
 expect("which is the user's when it is new", owned in last)
 expect("the program asks itself", '"healthcheck"]' in last and "HEALTHCHECK" in last)
 for line in dockerfile.splitlines():

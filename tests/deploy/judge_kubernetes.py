@@ -123,6 +123,9 @@ def operator(by):
            monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items())
     expect("and its port", endpoint["port"] == service["spec"]["ports"][0]["name"])
     expect("the job's name", {"targetLabel": "job", "replacement": "vminsights"} in endpoint["relabelings"])
+    pod = ["__meta_kubernetes_namespace", "__meta_kubernetes_pod_name"]
+    named = {"sourceLabels": pod, "separator": "/", "targetLabel": "instance"}
+    expect("series that outlive a pod", named in endpoint["relabelings"])
     with tempfile.TemporaryDirectory() as folder:
         rules = Path(folder, "rules.yaml")
         rules.write_text(yaml.safe_dump(by["PrometheusRule"]["spec"]))
