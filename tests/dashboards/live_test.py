@@ -169,7 +169,7 @@ class LiveTest(unittest.TestCase):
         panels = [(board, panel) for board in boards() for panel in board["panels"] if panel["type"] == "stat"]
         feeds = [(board, panel) for board, panel in panels if panel["title"] == "Threat feed"]
         counts = [(board, panel) for board, panel in panels if panel["fieldConfig"]["defaults"].get("noValue") == "Not known" and "threat" in panel["description"].lower()]
-        self.assertEqual((len(feeds), len(counts)), (4, 5))
+        self.assertEqual((len(feeds), len(counts)), (4, 7))
         last = time.time() + 60
         while True:
             states = [source.run(panel["targets"][0], choices(board, source)[0]) for board, panel in feeds if choices(board, source)]

@@ -12,6 +12,7 @@ export const COUNTED = [
   'vminsights-threats / VMs with threats',
   'vminsights-threats / Remote addresses',
   'vminsights-threats / Outbound pairs',
+  'vminsights-threats / Sent to bad addresses',
   'vminsights-exporter / Exporters up',
   'vminsights-exporter / Unanswered queries',
   'vminsights-exporter / Sign-in refused, 15 min',

@@ -31,7 +31,7 @@ find deploy/docker deploy/kubernetes -name '*.y*ml' -exec grep -L '^# Made by de
     xargs yamllint --strict -c tests/deploy/yamllint.yaml
 
 # Each folder that people may apply.
-for folder in base overlays/prometheus-operator overlays/annotations; do
+for folder in base overlays/prometheus-operator overlays/annotations overlays/shards; do
     kubectl kustomize "deploy/kubernetes/$folder" >"$made/$(basename "$folder").yaml"
 done
 [ ! -d dashboards ] || kubectl kustomize dashboards >"$made/dashboards.yaml"

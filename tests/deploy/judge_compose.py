@@ -59,6 +59,11 @@ for receiver in alertmanager["receivers"]:
 dockerfile = (FOLDER / "Dockerfile").read_text()
 last = dockerfile.rpartition("\nFROM ")[2]
 expect("the image's user is compose's", f"\nUSER {services['demo']['user']}\n" in last)
+example = yaml.safe_load((FOLDER / "exporter.example.yaml").read_text())
+state = example["state"]["path"]
+expect("the state is on a volume", f"state:{state}" in services["azure"]["volumes"])
+owned = f"COPY --from=build --chown={services['azure']['user']} /state {state}\n"
+expect("which is the user's when it is new", owned in last)
 expect("the program asks itself", '"healthcheck"]' in last and "HEALTHCHECK" in last)
 for line in dockerfile.splitlines():
     if line.startswith("FROM "):

@@ -49,21 +49,44 @@ def restricted(pod, container):
     expect("only volumes that `restricted` allows", kinds <= {"configMap", "emptyDir", "secret", "projected"})
 
 
+def shards(stateful, container):
+    """Each part of the workspaces has one pod, which knows its number."""
+    env = {one["name"]: one for one in container["env"]}
+    expect("as many shards as replicas", env["SHARDS"]["value"] == str(stateful["replicas"]))
+    expect("the pod's number is its shard's", "--shard=auto/$(SHARDS)" in container["args"])
+    expect("it comes of its name", env["POD_NAME"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}})
+
+
+def state(stateful, pod, container, config):
+    """The one place that can be written to is the pod's own volume, where the configuration says that the state is."""
+    claim, = stateful["volumeClaimTemplates"]
+    writable, = (mount for mount in container["volumeMounts"] if not mount.get("readOnly"))
+    expect("the volume is the claim's", writable["name"] == claim["metadata"]["name"])
+    expect("for one node at a time", claim["spec"]["accessModes"] == ["ReadWriteOnce"])
+    said = yaml.safe_load(config["data"]["exporter.yaml"])["state"]["path"]
+    expect("the state is on it", said == writable["mountPath"])
+    user = pod["securityContext"]
+    expect("the user's group may write", user["fsGroup"] == user["runAsGroup"])
+
+
 def fits(objects):
     """Selectors, ports and names that only mean something together."""
     by = {o["kind"]: o for o in objects}
-    deployment = by["Deployment"]["spec"]
-    pod = deployment["template"]["spec"]
-    labels = deployment["template"]["metadata"]["labels"]
+    stateful = by["StatefulSet"]["spec"]
+    pod = stateful["template"]["spec"]
+    labels = stateful["template"]["metadata"]["labels"]
     container, = pod["containers"]
     restricted(pod, container)
     expect("a pinned image", ":" in container["image"] and not container["image"].endswith(":latest"))
-    expect("one replica", deployment["replicas"] == 1)
+    expect("the Service names the pods", stateful["serviceName"] == by["Service"]["metadata"]["name"])
+    expect("which needs a headless one", by["Service"]["spec"]["clusterIP"] == "None")
+    shards(stateful, container)
+    state(stateful, pod, container, by["ConfigMap"])
     expect("workload identity", labels["azure.workload.identity/use"] == "true")
     expect("its annotation", "azure.workload.identity/client-id" in by["ServiceAccount"]["metadata"]["annotations"])
     expect("its account", pod["serviceAccountName"] == by["ServiceAccount"]["metadata"]["name"])
     for kind, selector in (
-        ("Deployment", deployment["selector"]["matchLabels"]),
+        ("StatefulSet", stateful["selector"]["matchLabels"]),
         ("Service", by["Service"]["spec"]["selector"]),
         ("NetworkPolicy", by["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"]),
         ("PodDisruptionBudget", by["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"]),
@@ -77,9 +100,10 @@ def fits(objects):
     expect("it listens there", f"--web.listen-address=0.0.0.0:{port['containerPort']}" in container["args"])
     for probe, path in (("livenessProbe", "/-/healthy"), ("readinessProbe", "/-/ready")):
         expect(probe, container[probe]["httpGet"] == {"path": path, "port": port["name"]})
-    mounted, = container["volumeMounts"]
+    mounted, = (mount for mount in container["volumeMounts"] if mount["name"] == "config")
     config = f"--config.file={mounted['mountPath']}/exporter.yaml"
     expect("the configuration is where it is looked for", config in container["args"])
+    expect("and is read-only", mounted["readOnly"] is True)
     expect("it is the generated one", pod["volumes"][0]["configMap"]["name"] == by["ConfigMap"]["metadata"]["name"])
     levels = by["Namespace"]["metadata"]["labels"]
     expect("restricted namespace", levels["pod-security.kubernetes.io/enforce"] == "restricted")
@@ -99,6 +123,9 @@ def operator(by):
            monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items())
     expect("and its port", endpoint["port"] == service["spec"]["ports"][0]["name"])
     expect("the job's name", {"targetLabel": "job", "replacement": "vminsights"} in endpoint["relabelings"])
+    pod = ["__meta_kubernetes_namespace", "__meta_kubernetes_pod_name"]
+    named = {"sourceLabels": pod, "separator": "/", "targetLabel": "instance"}
+    expect("series that outlive a pod", named in endpoint["relabelings"])
     with tempfile.TemporaryDirectory() as folder:
         rules = Path(folder, "rules.yaml")
         rules.write_text(yaml.safe_dump(by["PrometheusRule"]["spec"]))
@@ -125,7 +152,7 @@ def main(files):
             dashboards(objects)
         else:
             by = fits(objects)
-            if file.stem == "prometheus-operator":
+            if "PrometheusRule" in by:
                 operator(by)
             if file.stem == "annotations":
                 notes = by["Service"]["metadata"]["annotations"]
