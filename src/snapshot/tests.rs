@@ -113,7 +113,7 @@ fn a_publication_replaces_its_own_blocks_and_shares_the_others() {
 /// A large block is sent from where it was encoded, whatever page it is on.
 #[test]
 fn pages_share_the_bytes_of_their_blocks() {
-    let vms: Vec<String> = (0..400).map(|at| format!("vm-{at}")).collect();
+    let vms: Vec<String> = (0..800).map(|at| format!("vm-{at}")).collect();
     let vms: Vec<&str> = vms.iter().map(String::as_str).collect();
     let store = SnapshotStore::default();
     let mut seen = Vec::new();
@@ -173,6 +173,8 @@ fn success(at: i64, rows: u64) -> Success {
         rows,
         series: rows * 2,
         issues: RowIssues::default(),
+        cpu: Some(Duration::from_millis(1250)),
+        scanned_bytes: Some(4_096),
     }
 }
 
@@ -254,6 +256,8 @@ fn a_poll_that_has_not_run_says_nothing_that_it_does_not_know() {
         "poll_rows",
         "poll_duration",
         "poll_failures",
+        "poll_cpu",
+        "poll_scanned",
     ] {
         assert!(!page.contains(absent), "{absent} in {page}");
     }
