@@ -68,20 +68,19 @@ class Door(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     access, statuses, lock = None, {}, threading.Lock()
-    behind = None
 
     def setup(self):
         self.request.do_handshake()
         super().setup()
 
     def do_POST(self):
-        if self.behind is None:
-            self.behind = http.client.HTTPConnection(urllib.parse.urlsplit(self.access["endpoint"]).netloc)
+        behind = http.client.HTTPConnection(urllib.parse.urlsplit(self.access["endpoint"]).netloc)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path = re.sub(r"/workspaces/[^/]+/", f"/workspaces/{self.access['workspace_id']}/", self.path)
-        self.behind.request("POST", path, body, {k: v for k, v in self.headers.items() if k.lower() != "host"})
-        answer = self.behind.getresponse()
+        behind.request("POST", path, body, {k: v for k, v in self.headers.items() if k.lower() != "host"})
+        answer = behind.getresponse()
         body = answer.read()
+        behind.close()
         if path.endswith("/query"):
             with self.lock:
                 self.statuses[answer.status] = self.statuses.get(answer.status, 0) + 1

@@ -8,7 +8,7 @@ use serde_json::Value;
 use vminsights_exporter::simulator::{Clock, Faults, Scenario, Simulator, SimulatorOptions};
 
 use super::documented::{Row, is_like, rows};
-use super::program::Program;
+use super::program::{Program, simulated};
 
 /// For queries whose fault is that nothing comes, or that it is old.
 const BRIEF: &str = "1s";
@@ -79,7 +79,8 @@ async fn run(rows: Vec<Row>) -> Vec<String> {
             )
         })
         .collect();
-    let program = Program::serve(simulator.access(), &queries);
+    let azure = simulated(simulator.access());
+    let program = Program::serve(simulator.access(), &queries, &azure, &[]);
     let compare = move || {
         let rows = rows.iter().enumerate();
         rows.flat_map(|(index, row)| compare(&program, &name(index), row))
@@ -169,7 +170,8 @@ async fn what_passed_is_told_once() {
     let rules = "rules: [{on: query, after: 1, times: 2, status: 400}]";
     let simulator = simulator(rules).await;
     let query = ("seven".to_owned(), "print n = 7".to_owned(), LONG);
-    let program = Program::serve(simulator.access(), &[query]);
+    let azure = simulated(simulator.access());
+    let program = Program::serve(simulator.access(), &[query], &azure, &[]);
     let watch = move || {
         let of_query = |line: &Value| line["query"] == "seven";
         let log = program.until("it recovers", |program| {

@@ -22,7 +22,14 @@ pub struct Program {
 
 impl Program {
     /// `queries`: names, KQL and timeouts; each query is asked every second for its column `n`.
-    pub fn serve(access: &Access, queries: &[(String, String, &str)]) -> Self {
+    /// `azure`: lines under that key, beside the credential; [`simulated`] are those that lead to the
+    /// simulated workspace.
+    pub fn serve(
+        access: &Access,
+        queries: &[(String, String, &str)],
+        azure: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let write =
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
@@ -38,25 +45,23 @@ impl Program {
         }
         let config = format!(
             "azure:
-  cloud: {{logs: '{}', authority: '{}', audience: '{}'}}
   credential: {{client_secret: {{tenant_id: {}, client_id: {}, secret_file: secret}}}}
-  ca_file: ca.pem
-  requests_per_30s: 2000
+{azure}  requests_per_30s: 2000
   concurrent_requests: 50
 workspaces: [{{id: {}, name: prod}}]
 packs: []
 queries_dir: queries
 ",
-            access.endpoint,
-            access.authority,
-            access.audience,
-            access.tenant_id,
-            access.client_id,
-            access.workspace_id
+            access.tenant_id, access.client_id, access.workspace_id
         );
         write("exporter.yaml", &config);
         let log = File::create(folder.path().join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_vminsights-exporter"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vminsights-exporter"));
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+            command.env_remove(name).env_remove(name.to_lowercase());
+        }
+        let child = command
+            .envs(environment.iter().copied())
             .current_dir(folder.path())
             .args(["serve", "--config.file=exporter.yaml", "--log.format=json"])
             .arg(format!(
@@ -101,6 +106,14 @@ queries_dir: queries
         stream.read_to_end(&mut answer).unwrap();
         String::from_utf8(answer).unwrap()
     }
+}
+
+/// Where the simulated workspace is, and whom to trust.
+pub fn simulated(access: &Access) -> String {
+    format!(
+        "  cloud: {{logs: '{}', authority: '{}', audience: '{}'}}\n  ca_file: ca.pem\n",
+        access.endpoint, access.authority, access.audience
+    )
 }
 
 impl Drop for Program {
