@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument, Span};
 
-use crate::azure::{LogsClient, Query, QueryFailure};
+use crate::azure::{Cost, LogsClient, Query, QueryFailure};
 use crate::catalogue::QueryDefinition;
 use crate::config::Workspace;
 use crate::ledger::Ledger;
@@ -82,6 +82,7 @@ struct Polled {
     rows: u64,
     unreadable_rows: u64,
     slow: bool,
+    cost: Cost,
     projection: Projection,
 }
 
@@ -242,7 +243,7 @@ impl Poll {
                     slow,
                 })
                 .await?;
-            let slow = answer.slow;
+            let (slow, cost) = (answer.slow, answer.cost);
             let unreadable_rows = answer.unreadable_rows;
             let rows = answer.table.row_count() as u64 + unreadable_rows;
             let projecting = spans::project(rows);
@@ -261,6 +262,7 @@ impl Poll {
                 rows,
                 unreadable_rows,
                 slow,
+                cost,
                 projection,
             })
         };
@@ -318,6 +320,8 @@ impl Poll {
                 rows: polled.rows,
                 series: series(&self.blocks),
                 issues,
+                cpu: polled.cost.cpu,
+                scanned_bytes: polled.cost.scanned_bytes,
             });
             Contribution {
                 blocks: self.blocks.clone(),

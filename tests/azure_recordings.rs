@@ -14,9 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
-use vminsights_exporter::azure::Environment;
+use vminsights_exporter::azure::{Cost, Environment};
 use vminsights_exporter::config::{CredentialChoice, MachineIdentity};
 use vminsights_exporter::table::{Cell, ResultTable};
 
@@ -362,6 +363,21 @@ async fn answers_of_entra() {
         );
         assert!(told.hint.contains(hint), "{name}: {told:?}");
     }
+}
+
+/// A query about no table costs nothing that can be measured, and the service says so.
+#[tokio::test]
+async fn the_answer_that_says_what_it_cost() {
+    let Some(recordings) = recordings() else {
+        return;
+    };
+    let body = recordings["200_render_and_statistics_cached_age103"]["body"].to_string();
+    let rig = Rig::asking(move |_: &Seen| Reply::json(200, body.clone())).await;
+    let cost = Cost {
+        cpu: Some(Duration::ZERO),
+        scanned_bytes: Some(0),
+    };
+    assert_eq!(rig.ask().await.unwrap().cost, cost);
 }
 
 /// The documented token ended in 2017. It is tried, because the fault may be our clock's, but not

@@ -1,8 +1,14 @@
 //! The exporter against a simulated workspace that goes wrong on demand: what each fault counts as,
-//! and that the values come back.
+//! what is said of it, and that the values come back.
 
 #[path = "azure_client/catalogue.rs"]
 mod catalogue;
+#[path = "faults/documented.rs"]
+mod documented;
+#[path = "faults/matrix.rs"]
+mod matrix;
+#[path = "faults/program.rs"]
+mod program;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -24,8 +30,6 @@ use vminsights_exporter::telemetry::{FailureReason, SelfMetrics};
 
 /// Nothing waits for it unless a test has failed.
 const PATIENT: Duration = Duration::from_secs(60);
-/// For what never comes.
-const BRIEF: Duration = Duration::from_secs(1);
 
 /// A workspace with two VMs, and the files that lead to it.
 struct Rig {
@@ -112,50 +116,6 @@ impl Rig {
 
 fn seven(answer: &Answer) -> &Cell {
     &answer.table.rows().next().unwrap()[0]
-}
-
-/// One bad answer, then good ones: the failure's reason, and the value after it.
-async fn goes_wrong_once(fault: &str, timeout: Duration, reason: FailureReason) {
-    let rig = Rig::new(&format!("rules: [{{on: query, times: 1, {fault}}}]")).await;
-    let client = rig.client();
-    let failure = rig
-        .ask(&client, "print n = 7", timeout)
-        .await
-        .expect_err(fault);
-    assert_eq!(failure.reason, reason, "{fault}: {failure}");
-    let answer = rig.ask(&client, "print n = 7", PATIENT).await;
-    assert_eq!(seven(&answer.expect(fault)), &Cell::Long(7), "{fault}");
-}
-
-/// The rows of the table in docs/failures.md that begin with a fault: the fault and its reason.
-fn documented() -> Vec<(String, FailureReason)> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/failures.md");
-    let text = std::fs::read_to_string(file).unwrap();
-    let (_, table) = text.split_once("| fault | reason |").unwrap();
-    let rows = table.lines().filter(|line| line.starts_with("| `"));
-    rows.map(|row| {
-        let mut cells = row.split('`').skip(1).step_by(2);
-        let (fault, name) = (cells.next().unwrap(), cells.next().unwrap());
-        let mut reasons = FailureReason::ALL.into_iter();
-        let reason = reasons.find(|reason| reason.as_str() == name);
-        (fault.to_owned(), reason.expect(name))
-    })
-    .collect()
-}
-
-#[tokio::test]
-async fn each_documented_fault_counts_as_its_reason_and_the_value_comes_back() {
-    let faults = documented();
-    assert_eq!(faults.len(), 16, "{faults:?}");
-    for (fault, reason) in faults {
-        let never_ends = fault.contains("silence") || fault.contains("delay");
-        // Tests of their own: one throttles, the other needs a definition.
-        if matches!(reason, FailureReason::Throttled | FailureReason::Shape) {
-            continue;
-        }
-        let timeout = if never_ends { BRIEF } else { PATIENT };
-        goes_wrong_once(&fault, timeout, reason).await;
-    }
 }
 
 #[tokio::test]

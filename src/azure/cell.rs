@@ -136,7 +136,7 @@ fn parse_decimal(text: &str) -> Option<f64> {
 }
 
 /// `[-][d.]hh:mm:ss[.f]` with up to nine digits of fraction (Kusto writes seven).
-fn parse_timespan(text: &str) -> Option<SignedDuration> {
+pub(super) fn parse_timespan(text: &str) -> Option<SignedDuration> {
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),

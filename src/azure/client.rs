@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::budget::{Budget, NoPlace, Place};
 use super::chain::SignIn;
+use super::cost::Cost;
 use super::credential::host_of;
 use super::environment::Environment;
 use super::failure::{QueryFailure, Step};
@@ -89,6 +90,8 @@ pub struct Answer {
     pub body_bytes: u64,
     /// Rows that are not in the table because a cell was not of its column's type.
     pub unreadable_rows: u64,
+    /// What it cost the service, by its own account.
+    pub cost: Cost,
     /// Whether it took the service so long that the query should not stand in the way of others.
     pub slow: bool,
 }
@@ -311,7 +314,7 @@ impl Question<'_> {
             .header(AUTHORIZATION, token.header())
             // Answers are cached for two minutes, and would be new only in name.
             .header(CACHE_CONTROL, "no-cache")
-            .header("Prefer", format!("wait={wait}"))
+            .header("Prefer", format!("wait={wait},include-statistics=true"))
             .header("x-ms-client-request-id", request_id.to_string())
             .body(serde_json::json!({ "query": self.query.kql }).to_string());
         let lost = |error| QueryFailure::network(&client.host, error);
@@ -379,10 +382,7 @@ impl Question<'_> {
             span.in_scope(|| reply.judge(served.unwrap_or(received)))
                 .inspect_err(|failure| spans::failed(&span, failure.reason))
         };
-        let Decoded {
-            table,
-            unreadable_rows,
-        } = if body_bytes > DECODE_ELSEWHERE as u64 {
+        let decoded = if body_bytes > DECODE_ELSEWHERE as u64 {
             let decoding = tokio::task::spawn_blocking(judge);
             in_time(Step::Decode, self.query.timeout, started, decoding)
                 .await?
@@ -390,12 +390,20 @@ impl Question<'_> {
         } else {
             judge()?
         };
+        let (
+            Decoded {
+                table,
+                unreadable_rows,
+            },
+            cost,
+        ) = decoded;
         Ok(Answer {
             table,
             received,
             served,
             body_bytes,
             unreadable_rows,
+            cost,
             slow: false,
         })
     }

@@ -6,6 +6,7 @@
 //!    │       shared)   one)                                     │    (TLS, proxy, no redirects)
 //!    ├──────────────────────────────────────────────────────────┘
 //!    └────► verdict ──► wire ──► cell, texts  a table
+//!               │         └───► cost         what it cost the service
 //!               └─────► api_error, hints     or a [`QueryFailure`]
 //! ```
 //!
@@ -21,6 +22,7 @@ mod budget;
 mod cell;
 mod chain;
 mod client;
+mod cost;
 mod credential;
 mod discovery;
 mod environment;
@@ -37,6 +39,7 @@ mod verdict;
 mod wire;
 
 pub use client::{Answer, LogsClient, Query};
+pub use cost::Cost;
 pub use discovery::{Discovery, DiscoveryError, Found};
 pub use environment::Environment;
 pub use failure::QueryFailure;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::api_error::ApiError;
+use super::cost::Cost;
 use super::failure::QueryFailure;
 use super::text::one_line;
 use super::wire::{self, Decoded};
@@ -26,7 +27,7 @@ pub fn read_table(body: &[u8]) -> Result<ResultTable, QueryFailure> {
         oldest: Duration::ZERO,
         body,
     };
-    reply.table().map(|decoded| decoded.table)
+    reply.table().map(|(decoded, _)| decoded.table)
 }
 
 /// An answer as it came, its body decompressed.
@@ -41,8 +42,9 @@ pub(super) struct Reply<'a> {
 }
 
 impl Reply<'_> {
-    /// The table, or why there is none. `now` is what a `Retry-After` date is measured from.
-    pub fn judge(&self, now: Timestamp) -> Result<Decoded, QueryFailure> {
+    /// The table and what it cost, or why there is none. `now` is what a `Retry-After` date is measured
+    /// from.
+    pub fn judge(&self, now: Timestamp) -> Result<(Decoded, Cost), QueryFailure> {
         match self.status {
             200 | 204 if self.is_old() => Err(self.old()),
             200 if self.body.trim_ascii().is_empty() => Err(self.empty()),
@@ -75,7 +77,7 @@ impl Reply<'_> {
         .with_hint(Some(hints::EMPTY_BODY))
     }
 
-    fn table(&self) -> Result<Decoded, QueryFailure> {
+    fn table(&self) -> Result<(Decoded, Cost), QueryFailure> {
         let body = wire::read(self.body).map_err(|error| {
             let message = format!(
                 "the answer cannot be read: {}",
@@ -88,10 +90,11 @@ impl Reply<'_> {
         if let Some(error) = body.error {
             return Err(partial(error));
         }
-        body.table.ok_or_else(|| {
+        let table = body.table.ok_or_else(|| {
             QueryFailure::new(FailureReason::Decode, "the answer holds no table")
                 .with_hint(Some(hints::NOT_JSON))
-        })
+        })?;
+        Ok((table, body.cost))
     }
 
     fn refusal(&self, now: Timestamp) -> QueryFailure {

@@ -15,6 +15,7 @@ fn judge(status: u16, body: &str) -> Result<Decoded, QueryFailure> {
         body: body.as_bytes(),
     }
     .judge(now())
+    .map(|(decoded, _)| decoded)
 }
 
 const TABLE: &str = r#""tables": [{"name": "PrimaryResult", "columns": [{"name": "n", "type": "int"}], "rows": [[1]]}]"#;

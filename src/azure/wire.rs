@@ -2,7 +2,7 @@
 //!
 //! ```json
 //! {"tables": [{"name": "PrimaryResult", "columns": [{"name": "a", "type": "int"}], "rows": [[1]]}],
-//!  "error": {"code": "PartialError", …}}
+//!  "statistics": {"query": …}, "error": {"code": "PartialError", …}}
 //! ```
 //!
 //! Keys may come in any order and unknown ones are passed over. Rows go straight into the table;
@@ -15,6 +15,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 
 use super::cell::CellSeed;
+use super::cost::Cost;
 use super::texts::Texts;
 use crate::table::{Cell, Column, ColumnType, ResultTable};
 
@@ -23,6 +24,8 @@ use crate::table::{Cell, Column, ColumnType, ResultTable};
 pub(super) struct Body<'a> {
     /// The table called `PrimaryResult`, else the first.
     pub table: Option<Decoded>,
+    /// Of `statistics`.
+    pub cost: Cost,
     /// The JSON of `error`, unless it is null.
     pub error: Option<&'a RawValue>,
 }
@@ -63,6 +66,7 @@ impl<'de> Visitor<'de> for BodyVisitor {
         while let Some(key) = map.next_key::<Key>()? {
             match key {
                 Key::Tables => body.table = map.next_value_seed(Tables)?,
+                Key::Statistics => body.cost = Cost::of(map.next_value()?),
                 Key::Error => {
                     let error: &RawValue = map.next_value()?;
                     body.error = (error.get() != "null").then_some(error);
@@ -81,6 +85,7 @@ impl<'de> Visitor<'de> for BodyVisitor {
 #[serde(rename_all = "lowercase")]
 enum Key {
     Tables,
+    Statistics,
     Error,
     Name,
     Columns,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ring::digest;
 
-use crate::azure::{LogsClient, Query, QueryFailure};
+use crate::azure::{Cost, LogsClient, Query, QueryFailure};
 use crate::catalogue::{Counting, QueryDefinition};
 use crate::config::Workspace;
 use crate::ledger::{
@@ -110,6 +110,7 @@ impl Tally {
             rows: 0,
             unreadable_rows: 0,
             slow,
+            cost: Cost::default(),
             projection: Projection {
                 families: Vec::new(),
                 issues: RowIssues::default(),
@@ -139,6 +140,7 @@ impl Tally {
                 answer => answer?,
             };
             polled.slow = answer.slow;
+            polled.cost += answer.cost;
             polled.rows += answer.table.row_count() as u64 + answer.unreadable_rows;
             polled.unreadable_rows += answer.unreadable_rows;
             let served = answer.served.ok_or(Unpolled::NoDate)?.as_microsecond();

@@ -41,6 +41,10 @@ fn polled(tables: &[&str]) -> Polled {
         rows: tables.len() as u64,
         unreadable_rows: 0,
         slow: false,
+        cost: Cost {
+            cpu: Some(Duration::from_millis(250)),
+            scanned_bytes: Some(1_000),
+        },
         projection: Projection {
             families: vec![Family {
                 header: FamilyHeader {
@@ -162,6 +166,24 @@ async fn unreadable_rows_are_rows_and_issues() {
     poll.settle(Ok(answer), TOOK);
     assert!(page(&store).contains("poll_rows{query=\"a\",workspace=\"prod\"} 3\n"));
     assert!(page(&store).contains("issue=\"unreadable\"} 2\n"));
+}
+
+#[tokio::test]
+async fn what_answers_cost_adds_up_and_is_absent_where_they_do_not_say_it() {
+    let store = Arc::default();
+    let mut poll = poll("a", &store);
+    poll.settle(Err(shape_error()), TOOK);
+    assert!(!page(&store).contains("poll_cpu_seconds_total"));
+    poll.settle(Ok(polled(&["A"])), TOOK);
+    let mut answer = polled(&["A"]);
+    answer.cost.scanned_bytes = None;
+    poll.settle(Ok(answer), TOOK);
+    let page = page(&store);
+    let of_poll = "{query=\"a\",workspace=\"prod\"}";
+    let cpu = format!("vminsights_exporter_poll_cpu_seconds_total{of_poll} 0.5\n");
+    assert!(page.contains(&cpu), "{page}");
+    let bytes = format!("vminsights_exporter_poll_scanned_bytes_total{of_poll} 1000\n");
+    assert!(page.contains(&bytes), "{page}");
 }
 
 #[test]

@@ -59,6 +59,9 @@ pub struct Success {
     pub rows: u64,
     pub series: u64,
     pub issues: RowIssues,
+    /// What it cost the service, where that says so.
+    pub cpu: Option<Duration>,
+    pub scanned_bytes: Option<u64>,
 }
 
 /// Why a poll brought none.
@@ -87,6 +90,9 @@ pub struct PollStatus {
     pub row_issues: RowIssues,
     /// Of the last whole answer.
     pub last_issues: RowIssues,
+    /// Of all whole answers that said it; absent before the first.
+    pub cpu: Option<Duration>,
+    pub scanned_bytes: Option<u64>,
     pub last_duration: Option<Duration>,
     pub last_success: Option<Timestamp>,
     /// Of the last whole answer.
@@ -126,6 +132,8 @@ impl PollStatus {
             failures: BTreeMap::new(),
             row_issues: RowIssues::default(),
             last_issues: RowIssues::default(),
+            cpu: None,
+            scanned_bytes: None,
             last_duration: None,
             last_success: None,
             rows: None,
@@ -144,6 +152,12 @@ impl PollStatus {
         };
         self.row_issues.add_all(&success.issues);
         self.last_issues = success.issues;
+        if let Some(cpu) = success.cpu {
+            self.cpu = Some(self.cpu.unwrap_or_default().saturating_add(cpu));
+        }
+        if let Some(bytes) = success.scanned_bytes {
+            self.scanned_bytes = Some(self.scanned_bytes.unwrap_or_default().saturating_add(bytes));
+        }
         self.last_duration = Some(success.duration);
         self.last_success = Some(success.at);
         self.rows = Some(success.rows);
@@ -246,7 +260,7 @@ fn one(value: f64) -> Vec<(&'static str, f64)> {
 }
 
 /// The families of [`PollStatus::families`].
-pub const POLL_FAMILIES: [OwnFamily; 14] = [
+pub const POLL_FAMILIES: [OwnFamily; 16] = [
     own(
         "vminsights_exporter_polls_total",
         MetricType::Counter,
@@ -310,6 +324,23 @@ pub const POLL_FAMILIES: [OwnFamily; 14] = [
             RowIssue::ALL
                 .map(|issue| (issue.as_str(), poll.row_issues.get(issue) as f64))
                 .into()
+        },
+    ),
+    own(
+        "vminsights_exporter_poll_cpu_seconds_total",
+        MetricType::Counter,
+        None,
+        "Processor time that Azure spent on the query's whole answers, by its own account; absent before the first that says so.",
+        |poll| poll.cpu.map_or(Vec::new(), |cpu| one(cpu.as_secs_f64())),
+    ),
+    own(
+        "vminsights_exporter_poll_scanned_bytes_total",
+        MetricType::Counter,
+        None,
+        "Stored data (compressed) that Azure read for the query's whole answers, from its caches or past them, by its own account; not what it bills, and absent before the first answer that says so.",
+        |poll| {
+            poll.scanned_bytes
+                .map_or(Vec::new(), |bytes| one(bytes as f64))
         },
     ),
     own(

@@ -173,6 +173,8 @@ fn success(at: i64, rows: u64) -> Success {
         rows,
         series: rows * 2,
         issues: RowIssues::default(),
+        cpu: Some(Duration::from_millis(1250)),
+        scanned_bytes: Some(4_096),
     }
 }
 
@@ -261,6 +263,8 @@ fn a_poll_that_has_not_run_says_nothing_that_it_does_not_know() {
         "poll_rows",
         "poll_duration",
         "poll_failures",
+        "poll_cpu",
+        "poll_scanned",
     ] {
         assert!(!page.contains(absent), "{absent} in {page}");
     }

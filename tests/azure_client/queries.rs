@@ -28,7 +28,7 @@ async fn an_honest_workspace_is_asked_as_documented() {
         ("content-type", "application/json"),
         ("authorization", "Bearer token-1"),
         ("cache-control", "no-cache"),
-        ("prefer", "wait=60"),
+        ("prefer", "wait=60,include-statistics=true"),
         ("accept-encoding", "gzip"),
     ] {
         assert_eq!(asked.header(name), value, "{name}");
@@ -55,7 +55,13 @@ async fn the_service_is_asked_to_wait_for_as_long_as_we_do_within_its_limits() {
         .iter()
         .map(|seen| seen.header("prefer").to_owned())
         .collect();
-    assert_eq!(asked, ["wait=10", "wait=600"]);
+    assert_eq!(
+        asked,
+        [
+            "wait=10,include-statistics=true",
+            "wait=600,include-statistics=true"
+        ]
+    );
 }
 
 /// Answers compressed.

@@ -74,6 +74,7 @@ def samples(page):
 
 def watch(seconds, url, log):
     problems, resident, ended, seen = [], [], {}, {name: 0 for name in QUERIES}
+    longest = 0
     started = time.monotonic()
     last = {}
     while time.monotonic() - started < seconds:
@@ -95,6 +96,7 @@ def watch(seconds, url, log):
                     problems.append(f"x_{name} is {value}, not {truth}")
             polls = last.get(f'vminsights_exporter_polls_total{{query="{name}",workspace="soak"}}', 0)
             before, since = ended.get(name, (None, now))
+            longest = max(longest, now - since)
             if polls != before:
                 ended[name] = (polls, now)
             elif now - since > STUCK:
@@ -111,7 +113,8 @@ def watch(seconds, url, log):
     polls = sum(polls for polls, _ in ended.values())
     reasons = sorted(set(re.findall(r'reason="(\w+)"', " ".join(s for s, v in last.items() if v and "poll_failures" in s))))
     print(f"{seconds} s: {polls:.0f} polls, {failures:.0f} failed ({', '.join(reasons)}), "
-          f"{sum(seen.values())} values compared, memory at most {max(resident or [0]):.0f} MiB")
+          f"{sum(seen.values())} values compared, at most {longest:.0f} s without a poll, "
+          f"memory at most {max(resident[:half] or [0]):.1f} MiB in the first half and {max(resident[half:] or [0]):.1f} MiB in the second")
     return problems
 
 

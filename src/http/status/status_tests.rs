@@ -31,6 +31,8 @@ fn answered(rows: u64, series: u64) -> PollStatus {
         rows,
         series,
         issues: RowIssues::default(),
+        cpu: None,
+        scanned_bytes: None,
     });
     status
 }
@@ -242,6 +244,8 @@ fn a_failing_page() {
         rows: 2_000,
         series: 500,
         issues,
+        cpu: None,
+        scanned_bytes: None,
     });
     scene.publish("feed", feed, vec![]);
     insta::assert_snapshot!(scene.golden());
