@@ -1,4 +1,5 @@
-//! The workspace's two services behind one address: sign-in and the Logs Query API.
+//! The workspace's three services behind one address: sign-in, the Logs Query API, and as much of
+//! Azure Resource Manager as finding the workspace takes.
 //!
 //! | route | |
 //! |---|---|
@@ -8,6 +9,8 @@
 //! | `POST`, `GET /v1/workspaces/{id}/query` | a query |
 //! | `POST`, `GET /v1/subscriptions/…/query` | a query of one Azure resource's rows |
 //! | `GET`, `POST /v1/workspaces/{id}/metadata` | the tables |
+//! | `POST /providers/Microsoft.ResourceGraph/resources` | a query of the Azure resources |
+//! | `GET /subscriptions/{id}/providers/Microsoft.OperationalInsights/workspaces` | the workspace, in a list |
 //!
 //! Everything else is a 404, and another method a 405, in the API's shape.
 
@@ -24,6 +27,8 @@ mod metadata;
 mod query;
 mod request;
 mod resource;
+mod resource_graph;
+mod resource_manager;
 mod sign_in;
 mod throttle;
 mod timespan;
@@ -45,7 +50,7 @@ use self::cache::Cache;
 pub use self::certificate::{Certificate, CertificateError, make as make_certificate};
 use self::error::ApiError;
 pub use self::listen::Server;
-pub use self::sign_in::SignIn;
+pub use self::sign_in::{Service, SignIn};
 pub use self::throttle::{Limits, Throttle};
 use super::clock::Clock;
 use super::faults::Faults;
@@ -53,6 +58,10 @@ use super::tables::Tables;
 
 /// The workspace's name, by which a query's `workspaces` may call it.
 pub const NAME: &str = "simulated-workspace";
+/// The subscription and the resource group that it is in.
+pub const SUBSCRIPTION: Uuid = Uuid::nil();
+const RESOURCE_GROUP: &str = "simulated";
+const REGION: &str = "local";
 
 /// Largest request body, in bytes.
 const MAX_BODY: usize = 4 << 20;
@@ -100,21 +109,25 @@ impl Workspace {
     /// Whether whoever asks may ask at all. The one place where requests are refused before
     /// anything looks at what they want.
     fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let authorization = headers
-            .get(header::AUTHORIZATION)
-            .ok_or(ApiError::MissingAuthorization)?;
         let now = Instant::now();
-        let is_valid = authorization
+        match self.token_service(headers, now) {
+            None => return Err(ApiError::MissingAuthorization),
+            Some(None) => return Err(ApiError::InvalidToken),
+            Some(Some(Service::ResourceManager)) => return Err(ApiError::InvalidAudience),
+            Some(Some(Service::Logs)) => {}
+        }
+        self.throttle.admit(now)
+    }
+
+    /// What the request's token is good for; `None` inside if for nothing, `None` if there is no token.
+    fn token_service(&self, headers: &HeaderMap, now: Instant) -> Option<Option<Service>> {
+        let authorization = headers.get(header::AUTHORIZATION)?;
+        let bearer = authorization
             .to_str()
             .ok()
             .and_then(|value| value.split_once(' '))
-            .is_some_and(|(scheme, token)| {
-                scheme.eq_ignore_ascii_case("bearer") && self.sign_in.is_valid(token.trim(), now)
-            });
-        if !is_valid {
-            return Err(ApiError::InvalidToken);
-        }
-        self.throttle.admit(now)
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        Some(bearer.and_then(|(_, token)| self.sign_in.service_of(token.trim(), now)))
     }
 
     /// Whether a query may also ask the workspace of this id, name or resource id: only itself.
@@ -131,10 +144,10 @@ impl Workspace {
         }
     }
 
+    /// Its ARM id as the portal shows it.
     fn resource_id(&self) -> String {
         format!(
-            "/subscriptions/{}/resourcegroups/simulated/providers/microsoft.operationalinsights/workspaces/{NAME}",
-            Uuid::nil()
+            "/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.OperationalInsights/workspaces/{NAME}"
         )
     }
 }
@@ -166,6 +179,14 @@ pub fn router(workspace: Arc<Workspace>, faults: Faults) -> Router {
         .route(
             "/v1/workspaces/{id}/metadata",
             get(metadata::get).post(metadata::get),
+        )
+        .route(
+            "/providers/Microsoft.ResourceGraph/resources",
+            post(resource_graph::post),
+        )
+        .route(
+            "/subscriptions/{id}/providers/Microsoft.OperationalInsights/workspaces",
+            get(resource_manager::workspaces),
         )
         .fallback(|| async { ApiError::PathNotFound.into_response() })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed.into_response() })
