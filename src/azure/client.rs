@@ -19,7 +19,7 @@ use super::environment::Environment;
 use super::failure::{QueryFailure, Step};
 use super::hints;
 use super::token::{Counting, Token, TokenCache};
-use super::transport::{ClientError, azure_client};
+use super::transport::{ClientError, logs_client};
 use super::verdict::Reply;
 use super::wire::Decoded;
 use crate::config::{AzureSettings, Workspace};
@@ -116,7 +116,7 @@ impl LogsClient {
         let watched = Arc::downgrade(&budget);
         metrics.watch_budget(move || watched.upgrade().map(|budget| budget.state()));
         Ok(Self(Arc::new(Inner {
-            http: azure_client(settings)?,
+            http: logs_client(settings)?,
             address: logs.as_str().trim_end_matches('/').to_owned(),
             host: host_of(logs),
             tokens: TokenCache::new(

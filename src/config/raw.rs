@@ -29,6 +29,8 @@ pub struct Azure {
     pub credential: Option<Credential>,
     pub ca_file: Option<PathBuf>,
     pub proxy: Option<Spanned<String>>,
+    #[serde(default)]
+    pub allow_http_on_loopback: bool,
     pub requests_per_30s: Option<Spanned<i64>>,
     pub concurrent_requests: Option<Spanned<i64>>,
 }

@@ -170,6 +170,12 @@ pub const KEYS: &[Key] = &[
         "Through which proxy Azure is asked.",
     ),
     Key::new(
+        "azure.allow_http_on_loopback",
+        "`true` or `false`",
+        "`false`",
+        "Whether `azure.cloud.logs` may be plain http where it is on this machine itself: `localhost`, 127.0.0.0/8, ::1. Everything else is https in every case.",
+    ),
+    Key::new(
         "azure.requests_per_30s",
         "whole number from 1 to 100,000",
         "`180`",

@@ -78,7 +78,7 @@ impl Default for BudgetSettings {
     }
 }
 
-/// The addresses of one Azure cloud. All `https`.
+/// The addresses of one Azure cloud. All `https`, but that of the logs may be `http` on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     /// Of the Logs Query API, without a path.

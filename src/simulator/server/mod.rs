@@ -8,6 +8,7 @@
 //! | `GET /{tenant}/v2.0/.well-known/openid-configuration`, `GET /common/discovery/instance` | what SDKs ask first |
 //! | `POST`, `GET /v1/workspaces/{id}/query` | a query |
 //! | `POST`, `GET /v1/subscriptions/…/query` | a query of one Azure resource's rows |
+//! | `POST /v1/$batch` | several queries |
 //! | `GET`, `POST /v1/workspaces/{id}/metadata` | the tables |
 //! | `POST /providers/Microsoft.ResourceGraph/resources` | a query of the Azure resources |
 //! | `GET /subscriptions/{id}/providers/Microsoft.OperationalInsights/workspaces` | the workspace, in a list |
@@ -15,6 +16,7 @@
 //! Everything else is a 404, and another method a 405, in the API's shape.
 
 mod assertion;
+mod batch;
 mod cache;
 mod certificate;
 mod error;
@@ -50,7 +52,8 @@ use self::cache::Cache;
 pub use self::certificate::{Certificate, CertificateError, make as make_certificate};
 use self::error::ApiError;
 pub use self::listen::Server;
-pub use self::sign_in::{Service, SignIn};
+pub use self::sign_in::SignIn;
+use self::sign_in::{Service, Unsigned};
 pub use self::throttle::{Limits, Throttle};
 use super::clock::Clock;
 use super::faults::Faults;
@@ -98,6 +101,11 @@ impl Workspace {
     /// Whether a request for the workspace `id` may go on.
     fn admit(&self, id: &str, headers: &HeaderMap) -> Result<(), ApiError> {
         self.authorize(headers)?;
+        self.check_own(id)
+    }
+
+    /// Whether this is the workspace of that id.
+    fn check_own(&self, id: &str) -> Result<(), ApiError> {
         let id: Uuid = id.parse().map_err(|_| ApiError::PathNotFound)?;
         if id.to_string() == self.id {
             Ok(())
@@ -111,23 +119,25 @@ impl Workspace {
     fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let now = Instant::now();
         match self.token_service(headers, now) {
-            None => return Err(ApiError::MissingAuthorization),
-            Some(None) => return Err(ApiError::InvalidToken),
-            Some(Some(Service::ResourceManager)) => return Err(ApiError::InvalidAudience),
-            Some(Some(Service::Logs)) => {}
+            Ok(Service::Logs) => {}
+            Ok(Service::ResourceManager) => return Err(ApiError::InvalidAudience),
+            Err(Unsigned::Missing) => return Err(ApiError::MissingAuthorization),
+            Err(Unsigned::Invalid) => return Err(ApiError::InvalidToken),
         }
         self.throttle.admit(now)
     }
 
-    /// What the request's token is good for; `None` inside if for nothing, `None` if there is no token.
-    fn token_service(&self, headers: &HeaderMap, now: Instant) -> Option<Option<Service>> {
-        let authorization = headers.get(header::AUTHORIZATION)?;
-        let bearer = authorization
+    /// What the request's token is good for.
+    fn token_service(&self, headers: &HeaderMap, now: Instant) -> Result<Service, Unsigned> {
+        headers
+            .get(header::AUTHORIZATION)
+            .ok_or(Unsigned::Missing)?
             .to_str()
             .ok()
             .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        Some(bearer.and_then(|(_, token)| self.sign_in.service_of(token.trim(), now)))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .and_then(|(_, token)| self.sign_in.service_of(token.trim(), now))
+            .ok_or(Unsigned::Invalid)
     }
 
     /// Whether a query may also ask the workspace of this id, name or resource id: only itself.
@@ -176,6 +186,7 @@ pub fn router(workspace: Arc<Workspace>, faults: Faults) -> Router {
             "/v1/subscriptions/{*path}",
             post(resource::post).get(resource::get),
         )
+        .route("/v1/$batch", post(batch::post))
         .route(
             "/v1/workspaces/{id}/metadata",
             get(metadata::get).post(metadata::get),

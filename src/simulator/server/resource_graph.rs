@@ -16,7 +16,7 @@ use super::resource_manager::{ManagerError, WORKSPACE_TYPE};
 use super::{NAME, REGION, RESOURCE_GROUP, SUBSCRIPTION, Workspace, headers, wire};
 use crate::kql::{
     self, Batch, BatchBuilder, Column, Database, DateTime, QueryError, QueryOptions, QueryResult,
-    RowError, Schema, Type, Value,
+    Schema, Type, Value,
 };
 
 /// The most rows in one page, and those of a request that says nothing.
@@ -246,23 +246,22 @@ impl Graph {
             }
         }
         Self::filled(workspace, resources).map_err(|error| {
-            tracing::error!(%error, "could not make the resource graph");
+            tracing::error!(error, "could not make the resource graph");
             ManagerError::internal()
         })
     }
 
-    fn filled(workspace: &Workspace, resources: Vec<Resource>) -> Result<Self, RowError> {
+    fn filled(workspace: &Workspace, resources: Vec<Resource>) -> Result<Self, String> {
         let tables = TABLES.map(|table| format!("\"{table}\": {COLUMNS}"));
-        let schema = Schema::from_json(&format!("{{{}}}", tables.join(", "))).unwrap_or_default();
-        let table = schema.table(TABLES[0]).cloned().unwrap_or_else(|| {
-            Arc::new(kql::TableSchema {
-                name: TABLES[0].into(),
-                columns: Vec::new(),
-            })
-        });
-        let mut batch = BatchBuilder::new(table);
+        let schema = Schema::from_json(&format!("{{{}}}", tables.join(", ")))
+            .map_err(|error| error.to_string())?;
+        let table = schema.table(TABLES[0]).ok_or("there is no table")?;
+        let mut batch = BatchBuilder::new(table.clone());
         for resource in resources {
-            batch.push(DateTime::MIN, resource.row(&workspace.sign_in.tenant_id))?;
+            let row = resource.row(&workspace.sign_in.tenant_id);
+            batch
+                .push(DateTime::MIN, row)
+                .map_err(|error| error.to_string())?;
         }
         let batch = Arc::new(batch.finish());
         Ok(Self { schema, batch })

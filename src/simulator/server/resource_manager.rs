@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::{NAME, REGION, SUBSCRIPTION, Service, Workspace, headers};
+use super::sign_in::{Service, Unsigned};
+use super::{NAME, REGION, SUBSCRIPTION, Workspace, headers};
 
 /// As the service's own paths have it.
 pub const WORKSPACE_TYPE: &str = "Microsoft.OperationalInsights/workspaces";
@@ -87,22 +88,22 @@ impl Workspace {
         parameters: &HashMap<String, String>,
     ) -> Result<(), ManagerError> {
         match self.token_service(headers, Instant::now()) {
-            None => Err(ManagerError::unauthorized(
+            Err(Unsigned::Missing) => Err(ManagerError::unauthorized(
                 "AuthenticationFailed",
                 "Authentication failed. The 'Authorization' header is missing.",
             )),
-            Some(None) => Err(ManagerError::unauthorized(
+            Err(Unsigned::Invalid) => Err(ManagerError::unauthorized(
                 "InvalidAuthenticationToken",
                 "The access token is invalid.",
             )),
-            Some(Some(Service::Logs)) => Err(ManagerError::unauthorized(
+            Ok(Service::Logs) => Err(ManagerError::unauthorized(
                 "InvalidAuthenticationTokenAudience",
                 format!(
                     "The access token has been obtained for wrong audience or resource '{}'. It should exactly match with one of the allowed audiences 'https://management.core.windows.net/','https://management.core.windows.net','https://management.azure.com/','https://management.azure.com'.",
                     self.sign_in.audience
                 ),
             )),
-            Some(Some(Service::ResourceManager))
+            Ok(Service::ResourceManager)
                 if parameters.get("api-version").is_none_or(String::is_empty) =>
             {
                 Err(ManagerError::new(
@@ -111,7 +112,7 @@ impl Workspace {
                     "The api-version query parameter (?api-version=) is required for all requests.",
                 ))
             }
-            Some(Some(Service::ResourceManager)) => Ok(()),
+            Ok(Service::ResourceManager) => Ok(()),
         }
     }
 

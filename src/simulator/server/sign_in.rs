@@ -31,6 +31,15 @@ pub enum Service {
     ResourceManager,
 }
 
+/// Why a request is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsigned {
+    /// It has no token.
+    Missing,
+    /// Its token is good for nothing.
+    Invalid,
+}
+
 /// Who may sign in, and the tokens that are out.
 pub struct SignIn {
     /// Resource Manager's address too.
