@@ -229,7 +229,9 @@ impl Question<'_> {
         } = self.query;
         let client = self.client;
         let waiting = Instant::now();
-        let entered = client.budget.enter(workspace.id, slow, self.deadline());
+        let entered = client
+            .budget
+            .enter(workspace.id.clone(), slow, self.deadline());
         let entered = entered.await;
         let waited = waiting.elapsed();
         client.metrics.count_budget_wait(waited);
@@ -260,8 +262,9 @@ impl Question<'_> {
         let request_id = Uuid::new_v4();
         let mut status = None;
         let url = format!(
-            "{}/v1/workspaces/{}/query",
-            self.client.address, self.query.workspace.id
+            "{}/v1{}/query",
+            self.client.address,
+            self.query.workspace.id.path()
         );
         let span = spans::query(&self.client.host, &url, resends);
         let fetched = self

@@ -181,8 +181,8 @@ impl Discovery {
                 resource_group: row.resource_group.to_lowercase(),
             });
         }
-        found.sort_by_key(|one| one.workspace.id);
-        found.dedup_by_key(|one| one.workspace.id);
+        found.sort_by(|one, other| one.workspace.id.cmp(&other.workspace.id));
+        found.dedup_by(|one, other| one.workspace.id == other.workspace.id);
         tell_apart(&mut found);
         if found.is_empty() && !self.settings.allow_empty {
             let subscriptions = self.settings.subscriptions.len();

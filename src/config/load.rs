@@ -331,7 +331,7 @@ impl Reader<'_> {
                     format!("the name of workspace {id} must not be empty"),
                 );
             }
-            if !ids.insert(id) {
+            if !ids.insert(id.clone()) {
                 self.problem(line, format!("workspace id {id} is listed twice"));
             }
             if !names.insert(name.clone()) {

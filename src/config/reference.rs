@@ -195,9 +195,9 @@ pub const KEYS: &[Key] = &[
     ),
     Key::new(
         "workspaces[].id",
-        "GUID",
+        "GUID, or resource id",
         "required",
-        "The *Workspace ID* on the workspace's overview page.",
+        "The *Workspace ID* on the workspace's overview page. Or the ARM id of any resource, resource group or subscription, `/subscriptions/…`: then its rows are asked for, whichever workspaces they are in, which takes the right to read that resource.",
     ),
     Key::new(
         "workspaces[].name",
