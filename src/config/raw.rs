@@ -143,6 +143,8 @@ pub struct Discover {
     pub interval: Option<Spanned<String>>,
     #[serde(default)]
     pub allow_empty: bool,
+    #[serde(default)]
+    pub tag_labels: Vec<Spanned<String>>,
 }
 
 /// A map with one key.

@@ -304,6 +304,12 @@ pub const KEYS: &[Key] = &[
         "Whether a list without a workspace is good. Otherwise it is an error, as missing rights look the same.",
     ),
     Key::new(
+        "discover.tag_labels",
+        "list of tags' names",
+        "none",
+        "Tags that become labels of `vminsights_workspace_info`: `team` becomes `tag_team`. What a label may not have becomes `_`.",
+    ),
+    Key::new(
         "packs",
         "list of pack names",
         "`[vm, threats, feed]`",
