@@ -1,10 +1,11 @@
-//! The program finds its workspaces by itself: real sign-in, Resource Graph and queries over TLS, all
-//! from one stand-in for Azure whose list of workspaces a test changes.
+//! The program finds its workspaces by itself: real sign-in, Resource Graph and queries over TLS. Once
+//! from the simulated workspace; where the list of workspaces has to change, from a stand-in.
 
 #[allow(dead_code)]
 #[path = "azure_client/server.rs"]
 mod server;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -15,6 +16,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
+
+use vminsights_exporter::simulator::{Simulator, SimulatorOptions};
 
 use server::{Authority, Behaviour, Reply, Seen, Server};
 
@@ -129,7 +132,18 @@ packs: [feed]
     }
 
     async fn start(&self, name: &str, options: &[&str]) -> Exporter {
-        let folder = self.folder.path();
+        Exporter::start(self.folder.path(), name, options).await
+    }
+}
+struct Exporter {
+    socket: String,
+    log: String,
+    _child: Child,
+}
+
+impl Exporter {
+    /// Starts `serve` on `exporter.yaml` in this folder, and waits until it listens.
+    async fn start(folder: &Path, name: &str, options: &[&str]) -> Self {
         let log = folder.join(format!("{name}.log"));
         let socket = folder.join(name);
         let child = Command::new(env!("CARGO_BIN_EXE_vminsights-exporter"))
@@ -155,15 +169,7 @@ packs: [feed]
             .await;
         exporter
     }
-}
 
-struct Exporter {
-    socket: String,
-    log: String,
-    _child: Child,
-}
-
-impl Exporter {
     async fn send(&self, request: &str) -> std::io::Result<(u16, String)> {
         let mut stream = UnixStream::connect(&self.socket).await?;
         let text = format!(
@@ -212,6 +218,52 @@ impl Exporter {
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_simulated_workspace_is_found_and_polled() {
+    let simulator = Simulator::start(SimulatorOptions {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        vms: 2,
+        ..SimulatorOptions::default()
+    })
+    .await
+    .unwrap();
+    let access = simulator.access();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), &access.ca_pem).unwrap();
+    std::fs::write(folder.path().join("secret"), access.client_secret.expose()).unwrap();
+    let text = format!(
+        "azure:
+  cloud: {{logs: '{}', audience: '{}', authority: '{}', resource_manager: '{}'}}
+  credential: {{client_secret: {{tenant_id: {}, client_id: {}, secret_file: secret}}}}
+  ca_file: ca.pem
+packs: [feed]
+discover: {{subscriptions: [{}]}}
+",
+        access.endpoint,
+        access.audience,
+        access.authority,
+        access.resource_manager,
+        access.tenant_id,
+        access.client_id,
+        access.subscription_id
+    );
+    std::fs::write(folder.path().join("exporter.yaml"), text).unwrap();
+    let exporter = Exporter::start(folder.path(), "one", &[]).await;
+    exporter.until_it_has(&["simulated-workspace"]).await;
+    exporter
+        .until("it has rows", async || {
+            let page = exporter.get("/metrics").await.1;
+            page.contains("vminsights_table_newest_row_timestamp_seconds{")
+        })
+        .await;
+    let came = format!(
+        "msg=\"workspace came\" workspace=simulated-workspace id={}\n",
+        access.workspace_id
+    );
+    assert!(exporter.log().contains(&came), "{}", exporter.log());
+    simulator.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -84,6 +84,16 @@ fn metrics_md() -> String {
     metrics.count_http_request("metrics", 200);
     metrics.count_scrape("text", "gzip");
     metrics.set_clock_skew(0.0);
+    let labels = [
+        "workspace",
+        "workspace_id",
+        "resource_id",
+        "subscription_id",
+        "resource_group",
+        "location",
+    ];
+    let row = labels.map(str::to_owned).to_vec();
+    metrics.set_workspaces(&labels, &[row]).unwrap();
     let expires = Some(jiff::Timestamp::UNIX_EPOCH);
     SignedIn {
         service: "logs",

@@ -20,7 +20,7 @@ use super::environment::Environment;
 use super::failure::{QueryFailure, Step};
 use super::hints;
 use super::token::{Counting, Token, TokenCache};
-use super::transport::{ClientError, azure_client};
+use super::transport::{ClientError, logs_client};
 use super::verdict::Reply;
 use super::wire::Decoded;
 use crate::config::{AzureSettings, Workspace};
@@ -119,7 +119,7 @@ impl LogsClient {
         let watched = Arc::downgrade(&budget);
         metrics.watch_budget(move || watched.upgrade().map(|budget| budget.state()));
         Ok(Self(Arc::new(Inner {
-            http: azure_client(settings)?,
+            http: logs_client(settings)?,
             address: logs.as_str().trim_end_matches('/').to_owned(),
             host: host_of(logs),
             tokens: TokenCache::new(
@@ -232,7 +232,9 @@ impl Question<'_> {
         } = self.query;
         let client = self.client;
         let waiting = Instant::now();
-        let entered = client.budget.enter(workspace.id, slow, self.deadline());
+        let entered = client
+            .budget
+            .enter(workspace.id.clone(), slow, self.deadline());
         let entered = entered.await;
         let waited = waiting.elapsed();
         client.metrics.count_budget_wait(waited);
@@ -263,8 +265,9 @@ impl Question<'_> {
         let request_id = Uuid::new_v4();
         let mut status = None;
         let url = format!(
-            "{}/v1/workspaces/{}/query",
-            self.client.address, self.query.workspace.id
+            "{}/v1{}/query",
+            self.client.address,
+            self.query.workspace.id.path()
         );
         let span = spans::query(&self.client.host, &url, resends);
         let fetched = self

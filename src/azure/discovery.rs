@@ -34,7 +34,7 @@ const MOST_PAGES: usize = 100;
 
 const API: &str = "providers/Microsoft.ResourceGraph/resources?api-version=2021-03-01";
 const QUERY: &str = "resources | where type =~ 'microsoft.operationalinsights/workspaces' \
-     | project id, name, resourceGroup, tags, customerId = tostring(properties.customerId) \
+     | project id, name, resourceGroup, location, tags, customerId = tostring(properties.customerId) \
      | order by id asc";
 
 /// Why there is no list of workspaces. A caller keeps the list that it has.
@@ -87,8 +87,10 @@ pub struct Found {
     /// Its ARM id, in lower case.
     pub resource_id: String,
     pub resource_group: String,
-    /// The values of the tags that `discover.tag_labels` names, in that order; empty if not there.
-    pub tags: Vec<String>,
+    /// Such as `westeurope`; empty if it was not told.
+    pub location: String,
+    /// The tags that `discover.tag_labels` names, by those names, with their values.
+    pub tags: Vec<(String, String)>,
 }
 
 /// Asks for the list of workspaces, again and again.
@@ -170,19 +172,22 @@ impl Discovery {
                 continue;
             };
             let labels = &self.settings.tag_labels;
-            let tags = labels.iter().map(|tag| row.tag(tag).unwrap_or_default());
+            let tags = labels
+                .iter()
+                .filter_map(|tag| Some((tag.clone(), row.tag(tag)?.to_owned())));
             found.push(Found {
-                tags: tags.map(str::to_owned).collect(),
+                tags: tags.collect(),
                 workspace: Workspace {
                     id,
                     name: row.name.as_str().into(),
                 },
                 resource_id: row.id.to_lowercase(),
                 resource_group: row.resource_group.to_lowercase(),
+                location: row.location.clone(),
             });
         }
-        found.sort_by_key(|one| one.workspace.id);
-        found.dedup_by_key(|one| one.workspace.id);
+        found.sort_by(|one, other| one.workspace.id.cmp(&other.workspace.id));
+        found.dedup_by(|one, other| one.workspace.id == other.workspace.id);
         tell_apart(&mut found);
         if found.is_empty() && !self.settings.allow_empty {
             let subscriptions = self.settings.subscriptions.len();
@@ -288,6 +293,8 @@ struct Row {
     name: String,
     #[serde(default)]
     resource_group: String,
+    #[serde(default)]
+    location: String,
     #[serde(default)]
     tags: Value,
     #[serde(default)]

@@ -55,6 +55,19 @@ const METADATA_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) const USER_AGENT: &str = concat!("vminsights-exporter/", env!("CARGO_PKG_VERSION"));
 
+/// For the Logs Query API: as [`azure_client`], unless the settings put it on this machine in plain
+/// http. Then no proxy stands between, which would carry the token off.
+pub(super) fn logs_client(settings: &AzureSettings) -> Result<reqwest::Client, ClientError> {
+    if settings.endpoints.logs.scheme() == "https" {
+        return azure_client(settings);
+    }
+    common(settings)?
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .build()
+        .map_err(ClientError::Tls)
+}
+
 /// For everything beyond this machine: https only, by the proxy if there is one.
 pub(super) fn azure_client(settings: &AzureSettings) -> Result<reqwest::Client, ClientError> {
     let mut builder = common(settings)?

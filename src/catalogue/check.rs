@@ -98,7 +98,7 @@ pub fn query(definition: &QueryDefinition, kql_file: &Path, places: &Places) -> 
 }
 
 /// Names that the exporter's own families have.
-const RESERVED_PREFIXES: [&str; 2] = ["vminsights_exporter_", "process_"];
+const RESERVED_PREFIXES: [&str; 3] = ["vminsights_exporter_", "vminsights_workspace_", "process_"];
 
 /// The rules for metric names within one definition.
 pub fn metric_names(file: &Path, metrics: &[MetricMapping], places: &Places) -> Vec<Problem> {

@@ -15,10 +15,11 @@ use super::Failure;
 use super::about::about;
 use super::demand::{Demand, EXPECTED_SECONDS};
 use super::exporter::Checked;
+use super::known::Known;
 use super::roster::{roster, tell};
 use super::seeker::Seeker;
 use super::shard::Shard;
-use crate::azure::{Discovery, LogsClient};
+use crate::azure::{Discovery, Found, LogsClient};
 use crate::catalogue::Catalogue;
 use crate::config::{Settings, Workspace};
 use crate::http::{About, ReloadRequest};
@@ -43,7 +44,7 @@ pub struct Live {
     /// `None`: nothing is looked for.
     seeker: Option<Seeker>,
     /// The last list that was found; `None`: there was none yet.
-    found: Option<Vec<Workspace>>,
+    found: Option<Vec<Found>>,
     /// Those that are asked.
     workspaces: Vec<Workspace>,
     poller: Poller,
@@ -64,7 +65,7 @@ impl Live {
         let workspaces = roster(shard, &settings.workspaces, &[]);
         let seeker = search(&settings, discovery);
         let about = about(&settings, &catalogue, &workspaces, seeker.is_some());
-        Self {
+        let live = Self {
             poller: Poller::start(&catalogue, &workspaces, &client, store, ledger),
             about: Arc::new(ArcSwap::from_pointee(about)),
             config_file,
@@ -76,7 +77,9 @@ impl Live {
             seeker,
             found: None,
             workspaces,
-        }
+        };
+        live.tell_what_is_known();
+        live
     }
 
     /// What the status page says of the configuration, always that in use.
@@ -125,7 +128,7 @@ impl Live {
                     let _ = request.send(outcome.map_err(|failure| failure.to_string()));
                 }
                 found = found => {
-                    self.found = Some(found.into_iter().map(|one| one.workspace).collect());
+                    self.found = Some(found);
                     self.agree().await;
                 }
             }
@@ -199,8 +202,9 @@ impl Live {
 
     /// Makes the polls and the status page agree with the configuration and with what was found.
     async fn agree(&mut self) -> Changes {
-        let found = self.found.as_deref().unwrap_or_default();
-        let workspaces = roster(self.shard, &self.settings.workspaces, found);
+        let found = self.found.iter().flatten();
+        let found: Vec<Workspace> = found.map(|one| one.workspace.clone()).collect();
+        let workspaces = roster(self.shard, &self.settings.workspaces, &found);
         let (poller, client) = (&mut self.poller, &self.client);
         let changes = poller.reconcile(&self.catalogue, &workspaces, client).await;
         if workspaces != self.workspaces {
@@ -208,6 +212,7 @@ impl Live {
             self.warn_of_demand(workspaces.len());
             self.workspaces = workspaces;
         }
+        self.tell_what_is_known();
         let is_searching = self.seeker.is_some() && self.found.is_none();
         let about = about(
             &self.settings,
@@ -217,6 +222,15 @@ impl Live {
         );
         self.about.store(Arc::new(about));
         changes
+    }
+
+    fn tell_what_is_known(&self) {
+        let found = self.found.as_deref().unwrap_or_default();
+        let known = Known::of(&self.workspaces, found, self.settings.discover.as_ref());
+        let labels: Vec<&str> = known.labels.iter().map(String::as_str).collect();
+        if let Err(error) = self.metrics.set_workspaces(&labels, &known.rows) {
+            tracing::error!(%error, "cannot publish what is known of the workspaces");
+        }
     }
 
     /// `check` could not know how many are found.

@@ -9,6 +9,7 @@ mod demo;
 mod exporter;
 mod failure;
 mod healthcheck;
+mod known;
 mod live;
 mod logging;
 mod roster;

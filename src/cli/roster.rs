@@ -9,18 +9,18 @@ use crate::telemetry::events::{WorkspaceCame, WorkspaceWent};
 /// The listed workspaces, then those that were found and are not listed. Names stay unique: a found
 /// one that bears a listed one's name is told apart by its id. Every replica gives the same names.
 pub fn roster(shard: Shard, listed: &[Workspace], found: &[Workspace]) -> Vec<Workspace> {
-    let ids: HashSet<_> = listed.iter().map(|one| one.id).collect();
+    let ids: HashSet<_> = listed.iter().map(|one| &one.id).collect();
     let names: HashSet<_> = listed.iter().map(|one| &one.name).collect();
     let more = found.iter().filter(|one| !ids.contains(&one.id));
     let more = more.map(|one| match names.contains(&one.name) {
         true => Workspace {
-            id: one.id,
+            id: one.id.clone(),
             name: format!("{} {}", one.name, one.id).into(),
         },
         false => one.clone(),
     });
     let all = listed.iter().cloned().chain(more);
-    all.filter(|one| shard.has(one.id)).collect()
+    all.filter(|one| shard.has(&one.id)).collect()
 }
 
 /// Logs a line for each workspace that came or went.
@@ -81,7 +81,7 @@ mod tests {
             .iter()
             .flat_map(|shard| roster(shard.parse().unwrap(), &listed, &found))
             .collect();
-        shared.sort_by_key(|one| one.id);
+        shared.sort_by_key(|one| one.id.clone());
         assert_eq!(shared, roster(Shard::default(), &listed, &found));
     }
 }

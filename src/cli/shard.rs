@@ -16,7 +16,7 @@ pub struct Shard {
 
 impl Shard {
     /// Whether the workspace is this replica's.
-    pub fn has(self, id: WorkspaceId) -> bool {
+    pub fn has(self, id: &WorkspaceId) -> bool {
         XxHash64::oneshot(0, id.to_string().as_bytes()) % self.count == self.index
     }
 
@@ -104,12 +104,12 @@ mod tests {
             .collect();
         let shards = [0, 1, 2].map(|index| Shard { index, count: 3 });
         for id in &ids {
-            assert_eq!(shards.iter().filter(|shard| shard.has(*id)).count(), 1);
+            assert_eq!(shards.iter().filter(|shard| shard.has(id)).count(), 1);
         }
         for shard in shards {
-            let size = ids.iter().filter(|id| shard.has(**id)).count();
+            let size = ids.iter().filter(|id| shard.has(id)).count();
             assert!((900..1_100).contains(&size), "{shard:?}: {size}");
         }
-        assert!(ids.iter().all(|id| Shard::default().has(*id)));
+        assert!(ids.iter().all(|id| Shard::default().has(id)));
     }
 }

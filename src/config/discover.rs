@@ -15,8 +15,15 @@ pub struct DiscoverSettings {
     pub interval: Duration,
     /// Whether a list without a workspace is good.
     pub allow_empty: bool,
-    /// Tags that become labels of an info metric.
+    /// Tags that become labels of `vminsights_workspace_info`; no two of them the same label.
     pub tag_labels: Vec<String>,
+}
+
+/// The label that a tag becomes: its name behind `tag_`, with `_` for what a label may not have.
+pub fn tag_label(tag: &str) -> String {
+    let part = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let name: String = tag.chars().map(part).collect();
+    format!("tag_{name}")
 }
 
 /// One property of a workspace, compared without regard to case.

@@ -4,6 +4,7 @@ mod discover;
 mod otlp;
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -125,7 +126,9 @@ impl Reader<'_> {
                 Some(raw::Cloud::Named(raw::CloudName::Public)) => Endpoints::public(),
                 Some(raw::Cloud::Named(raw::CloudName::Usgov)) => Endpoints::us_government(),
                 Some(raw::Cloud::Named(raw::CloudName::China)) => Endpoints::china(),
-                Some(raw::Cloud::Custom(cloud)) => self.custom_cloud(*cloud),
+                Some(raw::Cloud::Custom(cloud)) => {
+                    self.custom_cloud(*cloud, raw.allow_http_on_loopback)
+                }
             },
             credential: self.credential(raw.credential.unwrap_or(raw::Credential::Default)),
             ca_file: raw.ca_file.map(|file| self.folder.join(file)),
@@ -173,14 +176,25 @@ impl Reader<'_> {
         }
     }
 
-    fn custom_cloud(&mut self, cloud: raw::CustomCloud) -> Endpoints {
+    fn custom_cloud(&mut self, cloud: raw::CustomCloud, http_on_loopback: bool) -> Endpoints {
         let public = Endpoints::public();
         if cloud.audience.value.trim().is_empty() {
             let line = yaml::line(&cloud.audience);
             self.problem(line, "azure.cloud.audience must not be empty");
         }
         Endpoints {
-            logs: self.endpoint("azure.cloud.logs", &cloud.logs, &public.logs),
+            logs: match loopback_http(&cloud.logs.value) {
+                Some(url) if http_on_loopback => url,
+                Some(_) => {
+                    let rule = format!(
+                        "azure.cloud.logs {:?} is plain http, by which tokens travel unencrypted; on this machine itself azure.allow_http_on_loopback: true allows it",
+                        cloud.logs.value
+                    );
+                    self.problem(yaml::line(&cloud.logs), rule);
+                    public.logs.clone()
+                }
+                None => self.endpoint("azure.cloud.logs", &cloud.logs, &public.logs),
+            },
             audience: cloud.audience.value.trim_end_matches('/').to_owned(),
             authority: self.endpoint("azure.cloud.authority", &cloud.authority, &public.authority),
             resource_manager: cloud.resource_manager.map_or_else(
@@ -199,17 +213,7 @@ impl Reader<'_> {
     /// Tokens travel there, so it is `https` or nothing.
     fn endpoint(&mut self, key: &str, text: &Spanned<String>, otherwise: &Url) -> Url {
         match Url::parse(&text.value) {
-            Ok(url)
-                if url.scheme() == "https"
-                    && url.has_host()
-                    && url.username().is_empty()
-                    && url.password().is_none()
-                    && url.fragment().is_none()
-                    && url.path() == "/"
-                    && url.query().is_none() =>
-            {
-                url
-            }
+            Ok(url) if url.scheme() == "https" && is_base(&url) => url,
             _ => {
                 // What stands before an @ may be a password.
                 let value = if text.value.contains('@') {
@@ -327,7 +331,7 @@ impl Reader<'_> {
                     format!("the name of workspace {id} must not be empty"),
                 );
             }
-            if !ids.insert(id) {
+            if !ids.insert(id.clone()) {
                 self.problem(line, format!("workspace id {id} is listed twice"));
             }
             if !names.insert(name.clone()) {
@@ -372,6 +376,29 @@ impl Reader<'_> {
             expire_after: self.length("limits.expire_after", raw.expire_after, 60),
         }
     }
+}
+
+/// Whether it is a host and no more.
+fn is_base(url: &Url) -> bool {
+    url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.fragment().is_none()
+        && url.path() == "/"
+        && url.query().is_none()
+}
+
+/// The address, if it is on this machine and plain http, which the logs endpoint alone may be.
+fn loopback_http(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    (url.scheme() == "http" && is_base(&url) && is_loopback(&url)).then_some(url)
+}
+
+/// Whether no request to it leaves this machine: `localhost`, or an address that is one.
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The rule's text never repeats the value: it may hold a password.

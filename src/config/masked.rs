@@ -95,8 +95,7 @@ impl Pairs {
             exclude,
             interval,
             allow_empty,
-            // They are no setting that a person writes.
-            tag_labels: _,
+            tag_labels,
         } = settings;
         self.add("discover.subscriptions", subscriptions.join(", "));
         for (key, choices, otherwise) in [
@@ -117,6 +116,7 @@ impl Pairs {
         let every = humantime::format_duration(*interval);
         self.add("discover.interval", every.to_string());
         self.add("discover.allow_empty", allow_empty.to_string());
+        self.add("discover.tag_labels", or_none(tag_labels.join(", ")));
     }
 
     fn credential(&mut self, credential: &CredentialChoice) {

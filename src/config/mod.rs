@@ -15,7 +15,7 @@ mod settings;
 mod web;
 pub mod yaml;
 
-pub use discover::{Choice, DiscoverSettings};
+pub use discover::{Choice, DiscoverSettings, tag_label};
 pub use file::read_text;
 pub use otlp::{
     OtlpCompression, OtlpConnection, OtlpMetrics, OtlpProtocol, OtlpSettings, OtlpTraces, Signal,

@@ -29,6 +29,8 @@ pub struct Azure {
     pub credential: Option<Credential>,
     pub ca_file: Option<PathBuf>,
     pub proxy: Option<Spanned<String>>,
+    #[serde(default)]
+    pub allow_http_on_loopback: bool,
     pub requests_per_30s: Option<Spanned<i64>>,
     pub concurrent_requests: Option<Spanned<i64>>,
 }
@@ -141,6 +143,8 @@ pub struct Discover {
     pub interval: Option<Spanned<String>>,
     #[serde(default)]
     pub allow_empty: bool,
+    #[serde(default)]
+    pub tag_labels: Vec<Spanned<String>>,
 }
 
 /// A map with one key.

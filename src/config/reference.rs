@@ -170,6 +170,12 @@ pub const KEYS: &[Key] = &[
         "Through which proxy Azure is asked.",
     ),
     Key::new(
+        "azure.allow_http_on_loopback",
+        "`true` or `false`",
+        "`false`",
+        "Whether `azure.cloud.logs` may be plain http where it is on this machine itself: `localhost`, 127.0.0.0/8, ::1. Everything else is https in every case.",
+    ),
+    Key::new(
         "azure.requests_per_30s",
         "whole number from 1 to 100,000",
         "`180`",
@@ -189,9 +195,9 @@ pub const KEYS: &[Key] = &[
     ),
     Key::new(
         "workspaces[].id",
-        "GUID",
+        "GUID, or resource id",
         "required",
-        "The *Workspace ID* on the workspace's overview page.",
+        "The *Workspace ID* on the workspace's overview page. Or the ARM id of any resource, resource group or subscription, `/subscriptions/…`: then its rows are asked for, whichever workspaces they are in, which takes the right to read that resource.",
     ),
     Key::new(
         "workspaces[].name",
@@ -296,6 +302,12 @@ pub const KEYS: &[Key] = &[
         "`true` or `false`",
         "`false`",
         "Whether a list without a workspace is good. Otherwise it is an error, as missing rights look the same.",
+    ),
+    Key::new(
+        "discover.tag_labels",
+        "list of tags' names",
+        "none",
+        "Tags that become labels of `vminsights_workspace_info`: `team` becomes `tag_team`. What a label may not have becomes `_`.",
     ),
     Key::new(
         "packs",

@@ -78,7 +78,7 @@ impl Default for BudgetSettings {
     }
 }
 
-/// The addresses of one Azure cloud. All `https`.
+/// The addresses of one Azure cloud. All `https`, but that of the logs may be `http` on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     /// Of the Logs Query API, without a path.
@@ -179,7 +179,7 @@ pub enum SecretSource {
     Env(String),
 }
 
-/// One Log Analytics workspace to ask.
+/// One Log Analytics workspace to ask, or an Azure resource in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workspace {
     pub id: WorkspaceId,
@@ -187,31 +187,75 @@ pub struct Workspace {
     pub name: Arc<str>,
 }
 
-/// A workspace's GUID (its `customerId`, not its ARM id).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct WorkspaceId(Uuid);
+/// How Azure knows what is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum WorkspaceId {
+    /// A workspace's GUID (its `customerId`).
+    Workspace(Uuid),
+    /// An ARM id in lower case: of any resource, resource group or subscription whose rows are asked
+    /// for, whichever workspaces they are in.
+    Resource(Arc<str>),
+}
 
 /// What was given as a workspace id and is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("workspace id {0:?} must be a GUID like 00000000-0000-0000-0000-000000000000")]
+#[error(
+    "workspace id {0:?} must be a GUID like 00000000-0000-0000-0000-000000000000, or a resource id like /subscriptions/GUID/resourceGroups/NAME"
+)]
 pub struct WorkspaceIdError(String);
+
+impl WorkspaceId {
+    /// Its path in the Logs Query API, below the version; begins with a slash.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Workspace(_) => format!("/workspaces/{self}"),
+            Self::Resource(id) => id.to_string(),
+        }
+    }
+}
 
 impl FromStr for WorkspaceId {
     type Err = WorkspaceIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // Uuid would take other spellings too (braces, no hyphens); Azure's path takes this one.
-        (text.len() == 36)
-            .then(|| Uuid::try_parse(text).ok())
-            .flatten()
-            .map(Self)
+        let id = guid(text).map(Self::Workspace);
+        id.or_else(|| resource_id(text).map(Self::Resource))
             .ok_or_else(|| WorkspaceIdError(text.into()))
     }
 }
 
+/// Uuid would take other spellings too (braces, no hyphens); Azure's paths take this one.
+fn guid(text: &str) -> Option<Uuid> {
+    (text.len() == 36)
+        .then(|| Uuid::try_parse(text).ok())
+        .flatten()
+}
+
+/// A subscription, or what is in one: pairs of a kind and a name. A provider's first kind stands
+/// between it and the name, so that it makes four.
+fn resource_id(text: &str) -> Option<Arc<str>> {
+    let segments: Vec<&str> = text.strip_prefix('/')?.split('/').collect();
+    let [first, subscription, ..] = segments[..] else {
+        return None;
+    };
+    // It becomes part of a URL, where other characters, and names of dots alone, mean something else.
+    let is_name = |segment: &&str| {
+        let is_known = |c: char| c.is_ascii_alphanumeric() || "-_.()".contains(c);
+        segment.chars().all(is_known) && !segment.trim_matches('.').is_empty()
+    };
+    let is_id = first.eq_ignore_ascii_case("subscriptions")
+        && guid(subscription).is_some()
+        && segments.len() % 2 == 0
+        && segments.iter().all(is_name);
+    is_id.then(|| text.to_ascii_lowercase().into())
+}
+
 impl fmt::Display for WorkspaceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0.hyphenated(), f)
+        match self {
+            Self::Workspace(id) => fmt::Display::fmt(&id.hyphenated(), f),
+            Self::Resource(id) => f.write_str(id),
+        }
     }
 }
 

@@ -106,6 +106,42 @@ fn every_form_of_credential_is_read() {
 }
 
 #[test]
+fn the_logs_may_be_plain_http_on_this_machine_if_the_file_says_so() {
+    let with = |logs: &str, allow: bool| {
+        load(&format!(
+            "azure:
+  cloud: {{logs: '{logs}', audience: a, authority: 'https://login.example'}}
+  allow_http_on_loopback: {allow}
+{WORKSPACE}"
+        ))
+    };
+    for logs in [
+        "http://127.0.0.1:1",
+        "http://127.9.9.9",
+        "http://localhost:1",
+        "http://[::1]:1",
+    ] {
+        let settings = with(logs, true).unwrap();
+        assert_eq!(settings.azure.endpoints.logs.scheme(), "http", "{logs}");
+        assert!(with(logs, false).is_err(), "{logs}");
+    }
+    for logs in [
+        "http://10.0.0.1",
+        "http://localhost.example",
+        "http://user:hunter2@127.0.0.1",
+        "http://127.0.0.1/path",
+        "ftp://127.0.0.1",
+    ] {
+        let problems = with(logs, true).unwrap_err();
+        assert!(
+            problems.contains("must be an https URL"),
+            "{logs}: {problems}"
+        );
+        assert!(!problems.contains("hunter2"), "{problems}");
+    }
+}
+
+#[test]
 fn the_named_clouds_are_readable() {
     for (name, endpoints) in [
         ("public", Endpoints::public()),

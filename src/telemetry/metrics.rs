@@ -10,6 +10,7 @@ use prometheus::{
 use super::FailureReason;
 use super::budget::BudgetMetrics;
 use super::events::CutReason;
+use super::workspaces::WorkspaceInfo;
 
 /// Counters of the process as a whole. Cheap to clone; clones share the counters.
 #[derive(Clone, Debug)]
@@ -34,6 +35,7 @@ pub struct SelfMetrics {
     state_persistent: IntGauge,
     spans_lost: IntCounter,
     scrapes: IntCounterVec,
+    workspaces: WorkspaceInfo,
 }
 
 /// The `outcome` of a request that brought a table.
@@ -155,6 +157,7 @@ impl SelfMetrics {
                 ),
                 &["format", "coding"],
             )?,
+            workspaces: WorkspaceInfo::new()?,
         };
         let build_info = GaugeVec::new(
             Opts::new(
@@ -207,6 +210,7 @@ impl SelfMetrics {
         metrics.register(&metrics.shard)?;
         metrics.register(&metrics.spans_lost)?;
         metrics.register(&metrics.scrapes)?;
+        metrics.register(&metrics.workspaces)?;
         metrics.register(&build_info)?;
         #[cfg(target_os = "linux")]
         metrics.registry.register(Box::new(
@@ -305,6 +309,15 @@ impl SelfMetrics {
         self.shard.reset();
         let labels = [index.to_string(), count.to_string()];
         self.shard.with_label_values(&labels).set(1.0);
+    }
+
+    /// Says what is known of each workspace that is asked: these labels, and a value for each of them
+    /// in each row.
+    ///
+    /// # Errors
+    /// If a label has a bad name or a row another length; then nothing is changed.
+    pub fn set_workspaces(&self, labels: &[&str], rows: &[Vec<String>]) -> prometheus::Result<()> {
+        self.workspaces.set(labels, rows)
     }
 
     pub(super) fn count_lost_spans(&self, spans: u64) {

@@ -14,6 +14,7 @@ pub mod push;
 mod reason;
 pub mod spans;
 pub mod traces;
+mod workspaces;
 
 pub use budget::BudgetState;
 pub use log_format::LogFormat;

@@ -74,22 +74,23 @@ fn discovery(rig: &Rig, settings: DiscoverSettings) -> Discovery {
 async fn all_pages_are_read_with_a_token_for_the_resource_manager() {
     let (rig, manager) = rig(two_pages).await;
     let found = discovery(&rig, settings()).find().await.unwrap();
+    let env = |value: &str| vec![("env".to_owned(), value.to_owned())];
     let told: Vec<_> = found
         .iter()
         .map(|one| {
             (
                 one.workspace.id.to_string(),
                 &*one.workspace.name,
-                one.tags.join(","),
+                one.tags.clone(),
             )
         })
         .collect();
     assert_eq!(
         told,
         [
-            (ID_1.to_owned(), &*format!("prod {ID_1}"), String::new()),
-            (ID_2.to_owned(), &*format!("prod {ID_2}"), "prod".to_owned()),
-            (ID_3.to_owned(), "test", "test".to_owned()),
+            (ID_1.to_owned(), &*format!("prod {ID_1}"), vec![]),
+            (ID_2.to_owned(), &*format!("prod {ID_2}"), env("prod")),
+            (ID_3.to_owned(), "test", env("test")),
         ]
     );
     assert_eq!(

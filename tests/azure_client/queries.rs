@@ -6,8 +6,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use vminsights_exporter::table::{Cell, Column, ColumnType};
 
-use crate::rig::{HonestWorkspace, ONE_ROW, PATIENT, Rig, Told, WORKSPACE, ask, ask_patiently};
-use crate::server::{Behaviour, Reply, Seen};
+use crate::rig::{
+    HonestTokenEndpoint, HonestWorkspace, ONE_ROW, PATIENT, Rig, Told, WORKSPACE, ask,
+    ask_patiently,
+};
+use crate::server::{Authority, Behaviour, Reply, Seen, Server};
 
 #[tokio::test]
 async fn an_honest_workspace_is_asked_as_documented() {
@@ -40,6 +43,22 @@ async fn an_honest_workspace_is_asked_as_documented() {
     );
     assert_eq!(asked.header("x-ms-client-request-id").len(), 36);
     assert_eq!(rig.counted("success"), 1.0);
+}
+
+#[tokio::test]
+async fn logs_on_this_machine_may_be_plain_http_and_all_else_stays_https() {
+    let ca = Authority::new();
+    let entra = Server::tls(ca.acceptor("127.0.0.1"), HonestTokenEndpoint::new()).await;
+    let rig = Rig::of(&ca, entra, Server::plain(HonestWorkspace).await);
+    assert_eq!(rig.settings.endpoints.logs.scheme(), "http");
+    rig.ask().await.unwrap();
+    assert_eq!(rig.logs.seen()[0].header("authorization"), "Bearer token-1");
+
+    let mut rig = Rig::asking(HonestWorkspace).await;
+    let plain = Server::plain(HonestTokenEndpoint::new()).await;
+    rig.settings.endpoints.authority = plain.address.parse().unwrap();
+    assert!(rig.ask().await.is_err());
+    assert!(plain.seen().is_empty(), "no secret by plain http");
 }
 
 #[tokio::test]

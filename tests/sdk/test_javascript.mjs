@@ -15,6 +15,11 @@ const access = JSON.parse(process.env.WORKSPACE);
 const NOW = new Date(process.env.NOW);
 const ALL = { startTime: new Date("2026-11-24T00:00:00Z"), endTime: NOW };
 const STRANGER = "11111111-2222-3333-4444-555555555555";
+const WEB_1 =
+  "/subscriptions/22222222-2222-3333-4444-555555555555/resourceGroups/web/providers/Microsoft.Compute/virtualMachines/web-1";
+const WORKSPACE =
+  `/subscriptions/${access.subscription_id}/resourceGroups/simulated/providers/Microsoft.OperationalInsights` +
+  "/workspaces/simulated-workspace";
 
 /** A client, and notes of what goes over the wire: bodies and Prefer headers out, statuses in. */
 function connect({ secret = access.client_secret, maxRetries = 3 } = {}) {
@@ -202,6 +207,46 @@ test("another workspace is refused", async () => {
   const error = await refused(connect().client.queryWorkspace(STRANGER, "print 1", ALL));
   assert.equal(error.name, "RestError");
   assert.deepEqual([error.statusCode, error.code, error.message], [403, "InsufficientAccessError", NO_ACCESS]);
+});
+
+// web-1 is a resource in Azure; what db-1 sent bears no resource's id.
+for (const [name, resource, expected] of [
+  ["a resource", WEB_1, ["nginx", "curl"]],
+  ["a resource in capitals", WEB_1.toUpperCase(), ["nginx", "curl"]],
+  ["a resource group", WEB_1.split("/providers/")[0], ["nginx", "curl"]],
+  ["the workspace's own resource", WORKSPACE, ["nginx", "curl", "postgres"]],
+]) {
+  test(name, async () => {
+    const query = "VMConnection | order by TimeGenerated asc | project ProcessName";
+    const result = await connect().client.queryResource(resource, query, ALL);
+    assert.equal(result.status, "Success");
+    assert.deepEqual(result.tables[0].rows.flat(), expected);
+  });
+}
+
+test("a resource that is not there", async () => {
+  const error = await refused(connect().client.queryResource(`${WEB_1}0`, "print 1", ALL));
+  assert.deepEqual([error.statusCode, error.code], [404, "ResourceNotFoundError"]);
+});
+
+test("a batch", async () => {
+  const { client, notes } = connect();
+  const workspaceId = access.workspace_id;
+  const timespan = ALL;
+  const results = await client.queryBatch([
+    { workspaceId, query: "VMConnection | count", timespan: { duration: "PT1H" }, includeQueryStatistics: true },
+    { workspaceId, query: "VMConnection | project Nothing", timespan },
+    { workspaceId, query: "set truncationmaxrecords=1; range x from 1 to 2 step 1", timespan },
+    { workspaceId: STRANGER, query: "print 1", timespan },
+  ]);
+  const [good, wrong, partial, stranger] = results;
+  assert.deepEqual(results.map((result) => result.status), ["Success", "Failure", "PartialFailure", "Failure"]);
+  assert.deepEqual(good.tables[0].rows, [[2]]);
+  assert.ok(good.statistics.query.executionTime > 0);
+  assert.equal(wrong.code, "BadArgumentError");
+  assert.deepEqual(partial.partialTables[0].rows, [[1]]);
+  assert.equal(stranger.code, "InsufficientAccessError");
+  assert.deepEqual(notes.statuses, [200]);
 });
 
 test("a syntax error", async () => {

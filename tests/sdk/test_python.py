@@ -12,13 +12,18 @@ import unittest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.identity import ClientSecretCredential
-from azure.monitor.query import LogsQueryClient, LogsQueryStatus
+from azure.monitor.query import LogsBatchQuery, LogsQueryClient, LogsQueryStatus
 
 access = json.loads(os.environ["WORKSPACE"])
 UTC = datetime.timezone.utc
 NOW = datetime.datetime.fromisoformat(os.environ["NOW"].replace("Z", "+00:00"))
 HOUR = datetime.timedelta(hours=1)
 STRANGER = "11111111-2222-3333-4444-555555555555"
+WEB_1 = "/subscriptions/22222222-2222-3333-4444-555555555555/resourceGroups/web/providers/Microsoft.Compute/virtualMachines/web-1"
+WORKSPACE = (
+    f"/subscriptions/{access['subscription_id']}/resourceGroups/simulated/providers/Microsoft.OperationalInsights"
+    "/workspaces/simulated-workspace"
+)
 
 
 class Notes(SansIOHTTPPolicy):
@@ -189,6 +194,52 @@ class PythonClient(unittest.TestCase):
     def test_an_additional_workspace_of_somebody_else(self):
         error = self.refused("VMConnection | count", additional_workspaces=[STRANGER])
         self.assertEqual((error.status_code, error.model.code), (403, "InsufficientAccessError"))
+
+    def test_a_resource(self):
+        # web-1 is a resource in Azure; what db-1 sent bears no resource's id.
+        query = "VMConnection | order by TimeGenerated asc | project ProcessName"
+        for resource, expected in [
+            (WEB_1, ["nginx", "curl"]),
+            (WEB_1.upper(), ["nginx", "curl"]),
+            (WEB_1.split("/providers/")[0], ["nginx", "curl"]),
+            (WORKSPACE, ["nginx", "curl", "postgres"]),
+        ]:
+            with self.subTest(resource):
+                result = self.client.query_resource(resource, query, timespan=None)
+                self.assertEqual(result.status, LogsQueryStatus.SUCCESS)
+                self.assertEqual([list(row) for row in result.tables[0].rows], [[name] for name in expected])
+
+    def test_a_resource_with_a_timespan_and_statistics(self):
+        result = self.client.query_resource(WEB_1, "VMConnection | count", timespan=HOUR, include_statistics=True)
+        self.assertEqual([list(row) for row in result.tables[0].rows], [[1]])
+        self.assertEqual(self.notes.bodies[0]["timespan"], "PT3600.0S")
+        self.assertGreater(result.statistics["query"]["executionTime"], 0)
+
+    def test_a_resource_that_is_not_there(self):
+        with self.assertRaises(HttpResponseError) as caught:
+            self.client.query_resource(WEB_1 + "0", "print 1", timespan=None)
+        error = caught.exception
+        self.assertEqual((error.status_code, error.model.code), (404, "ResourceNotFoundError"))
+
+    def test_a_batch(self):
+        own = access["workspace_id"]
+        results = self.client.query_batch([
+            LogsBatchQuery(own, "VMConnection | count", timespan=HOUR, include_statistics=True),
+            LogsBatchQuery(own, "VMConnection | project Nothing", timespan=None),
+            LogsBatchQuery(own, "set truncationmaxrecords=1; range x from 1 to 2 step 1", timespan=None),
+            LogsBatchQuery(STRANGER, "print 1", timespan=None),
+        ])
+        good, wrong, partial, stranger = results
+        self.assertEqual(
+            [result.status for result in results],
+            [LogsQueryStatus.SUCCESS, LogsQueryStatus.FAILURE, LogsQueryStatus.PARTIAL, LogsQueryStatus.FAILURE],
+        )
+        self.assertEqual([list(row) for row in good.tables[0].rows], [[2]])
+        self.assertGreater(good.statistics["query"]["executionTime"], 0)
+        self.assertEqual(wrong.code, "BadArgumentError")
+        self.assertEqual([list(row) for row in partial.partial_data[0].rows], [[1]])
+        self.assertEqual(stranger.code, "InsufficientAccessError")
+        self.assertEqual(self.notes.statuses, [200])
 
     def test_a_syntax_error(self):
         error = self.refused("VMConnection\n| where Computer = = 'web-1'")

@@ -2,6 +2,7 @@
 //! client.
 
 mod paths;
+mod resource_manager;
 mod resources;
 mod rig;
 mod tokens;

@@ -49,12 +49,17 @@ impl Rig {
 
     /// Asks for a token with these fields beside those that every such request has.
     pub async fn sign_in(&self, proof: &[(&str, &str)]) -> (u16, Value) {
+        let scope = format!("{}/.default", self.access().audience);
+        self.sign_in_for(&scope, proof).await
+    }
+
+    /// The same for another scope.
+    pub async fn sign_in_for(&self, scope: &str, proof: &[(&str, &str)]) -> (u16, Value) {
         let access = self.access();
-        let scope = format!("{}/.default", access.audience);
         let body = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
             .append_pair("client_id", &access.client_id)
-            .append_pair("scope", &scope)
+            .append_pair("scope", scope)
             .extend_pairs(proof)
             .finish();
         let path = format!("/{}/oauth2/v2.0/token", access.tenant_id);

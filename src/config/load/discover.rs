@@ -6,7 +6,7 @@ use serde_saphyr::Spanned;
 use uuid::Uuid;
 
 use super::{Reader, raw, yaml};
-use crate::config::discover::{Choice, DiscoverSettings};
+use crate::config::discover::{Choice, DiscoverSettings, tag_label};
 
 const INTERVAL: Duration = Duration::from_secs(600);
 
@@ -23,7 +23,7 @@ impl Reader<'_> {
             exclude: self.choices("discover.exclude", raw.exclude),
             interval: interval.unwrap_or(INTERVAL),
             allow_empty: raw.allow_empty,
-            tag_labels: Vec::new(),
+            tag_labels: self.tag_labels(raw.tag_labels),
         }
     }
 
@@ -47,6 +47,30 @@ impl Reader<'_> {
             }
         }
         ids
+    }
+
+    fn tag_labels(&mut self, raw: Vec<Spanned<String>>) -> Vec<String> {
+        let mut tags: Vec<String> = Vec::new();
+        for text in raw {
+            let (tag, line) = (&text.value, yaml::line(&text));
+            // Azure does not tell the case of a tag's name.
+            let label = tag_label(tag).to_lowercase();
+            let same = tags
+                .iter()
+                .find(|one| tag_label(one).to_lowercase() == label);
+            let rule = match same {
+                _ if tag.trim().is_empty() => "discover.tag_labels: a tag must not be empty".into(),
+                Some(same) => {
+                    format!("discover.tag_labels: {tag:?} and {same:?} would be one label, {label}")
+                }
+                None => {
+                    tags.push(text.value);
+                    continue;
+                }
+            };
+            self.problem(line, rule);
+        }
+        tags
     }
 
     fn choices(&mut self, key: &str, raw: Vec<raw::Choice>) -> Vec<Choice> {

@@ -13,6 +13,8 @@ use crate::kql::{Diagnostic, QueryError};
 pub enum ApiError {
     MissingAuthorization,
     InvalidToken,
+    /// The token is good, but for another service.
+    InvalidAudience,
     InsufficientAccess,
     PathNotFound,
     MethodNotAllowed,
@@ -43,7 +45,9 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::MissingAuthorization => StatusCode::UNAUTHORIZED,
-            Self::InvalidToken | Self::InsufficientAccess => StatusCode::FORBIDDEN,
+            Self::InvalidToken | Self::InvalidAudience | Self::InsufficientAccess => {
+                StatusCode::FORBIDDEN
+            }
             Self::PathNotFound | Self::ResourceNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownWorkspace
@@ -76,6 +80,11 @@ impl ApiError {
             Self::InvalidToken => (
                 "InvalidAuthenticationToken",
                 "The access token is invalid.",
+                None,
+            ),
+            Self::InvalidAudience => (
+                "InvalidAuthenticationTokenAudience",
+                "The access token has been obtained for a wrong audience or resource. It should exactly match one of the allowed audiences.",
                 None,
             ),
             Self::InsufficientAccess => (

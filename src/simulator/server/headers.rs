@@ -19,6 +19,18 @@ const API: [(&str, &str); 6] = [
     ("x-content-type-options", "nosniff"),
 ];
 
+/// What Azure Resource Manager adds.
+const MANAGER: [(&str, &str); 5] = [
+    ("cache-control", "no-cache"),
+    ("expires", "-1"),
+    ("pragma", "no-cache"),
+    (
+        "strict-transport-security",
+        "max-age=31536000; includeSubDomains",
+    ),
+    ("x-content-type-options", "nosniff"),
+];
+
 /// What the sign-in service adds.
 const SIGN_IN: [(&str, &str); 5] = [
     ("cache-control", "no-store, no-cache"),
@@ -43,6 +55,13 @@ pub fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
 /// The same without a type: a 204, or the empty body that the service sends for none.
 pub fn bare(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
     build(status, body, &API)
+}
+
+/// A response of Azure Resource Manager.
+pub fn manager(status: StatusCode, body: String) -> Response {
+    let mut response = build(status, body, &MANAGER);
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
 }
 
 /// A response of the sign-in service. `code` is the AADSTS number, 0 for success.

@@ -97,7 +97,7 @@ impl Workspace {
                 "Identity not found",
             ));
         }
-        if resource.trim_end_matches('/') != sign_in.audience {
+        let Some(service) = sign_in.service_named(&resource) else {
             let text = format!(
                 "AADSTS500011: The resource principal named {resource} was not found in the tenant named {}.",
                 sign_in.tenant_id
@@ -107,12 +107,12 @@ impl Workspace {
                 error: "invalid_resource",
                 text,
             });
-        }
+        };
         let expires = Timestamp::now()
             .as_second()
             .saturating_add_unsigned(sign_in.lifetime().as_secs());
         let mut token = Map::new();
-        let access_token = sign_in.issue(Instant::now());
+        let access_token = sign_in.issue(service, Instant::now());
         token.insert("access_token".into(), access_token.into());
         token.insert("expires_on".into(), expires.to_string().into());
         token.insert("resource".into(), resource.into());

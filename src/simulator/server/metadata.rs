@@ -29,7 +29,7 @@ pub async fn get(
             "id": id,
             "resourceId": workspace.resource_id(),
             "name": super::NAME,
-            "region": "local",
+            "region": super::REGION,
             "related": {"tables": names},
         }],
     });

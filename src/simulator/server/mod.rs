@@ -1,4 +1,5 @@
-//! The workspace's two services behind one address: sign-in and the Logs Query API.
+//! The workspace's three services behind one address: sign-in, the Logs Query API, and as much of
+//! Azure Resource Manager as finding the workspace takes.
 //!
 //! | route | |
 //! |---|---|
@@ -7,11 +8,15 @@
 //! | `GET /{tenant}/v2.0/.well-known/openid-configuration`, `GET /common/discovery/instance` | what SDKs ask first |
 //! | `POST`, `GET /v1/workspaces/{id}/query` | a query |
 //! | `POST`, `GET /v1/subscriptions/…/query` | a query of one Azure resource's rows |
+//! | `POST /v1/$batch` | several queries |
 //! | `GET`, `POST /v1/workspaces/{id}/metadata` | the tables |
+//! | `POST /providers/Microsoft.ResourceGraph/resources` | a query of the Azure resources |
+//! | `GET /subscriptions/{id}/providers/Microsoft.OperationalInsights/workspaces` | the workspace, in a list |
 //!
 //! Everything else is a 404, and another method a 405, in the API's shape.
 
 mod assertion;
+mod batch;
 mod cache;
 mod certificate;
 mod error;
@@ -24,6 +29,8 @@ mod metadata;
 mod query;
 mod request;
 mod resource;
+mod resource_graph;
+mod resource_manager;
 mod sign_in;
 mod throttle;
 mod timespan;
@@ -46,6 +53,7 @@ pub use self::certificate::{Certificate, CertificateError, make as make_certific
 use self::error::ApiError;
 pub use self::listen::Server;
 pub use self::sign_in::SignIn;
+use self::sign_in::{Service, Unsigned};
 pub use self::throttle::{Limits, Throttle};
 use super::clock::Clock;
 use super::faults::Faults;
@@ -53,6 +61,10 @@ use super::tables::Tables;
 
 /// The workspace's name, by which a query's `workspaces` may call it.
 pub const NAME: &str = "simulated-workspace";
+/// The subscription and the resource group that it is in.
+pub const SUBSCRIPTION: Uuid = Uuid::nil();
+const RESOURCE_GROUP: &str = "simulated";
+const REGION: &str = "local";
 
 /// Largest request body, in bytes.
 const MAX_BODY: usize = 4 << 20;
@@ -89,6 +101,11 @@ impl Workspace {
     /// Whether a request for the workspace `id` may go on.
     fn admit(&self, id: &str, headers: &HeaderMap) -> Result<(), ApiError> {
         self.authorize(headers)?;
+        self.check_own(id)
+    }
+
+    /// Whether this is the workspace of that id.
+    fn check_own(&self, id: &str) -> Result<(), ApiError> {
         let id: Uuid = id.parse().map_err(|_| ApiError::PathNotFound)?;
         if id.to_string() == self.id {
             Ok(())
@@ -100,21 +117,27 @@ impl Workspace {
     /// Whether whoever asks may ask at all. The one place where requests are refused before
     /// anything looks at what they want.
     fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let authorization = headers
-            .get(header::AUTHORIZATION)
-            .ok_or(ApiError::MissingAuthorization)?;
         let now = Instant::now();
-        let is_valid = authorization
+        match self.token_service(headers, now) {
+            Ok(Service::Logs) => {}
+            Ok(Service::ResourceManager) => return Err(ApiError::InvalidAudience),
+            Err(Unsigned::Missing) => return Err(ApiError::MissingAuthorization),
+            Err(Unsigned::Invalid) => return Err(ApiError::InvalidToken),
+        }
+        self.throttle.admit(now)
+    }
+
+    /// What the request's token is good for.
+    fn token_service(&self, headers: &HeaderMap, now: Instant) -> Result<Service, Unsigned> {
+        headers
+            .get(header::AUTHORIZATION)
+            .ok_or(Unsigned::Missing)?
             .to_str()
             .ok()
             .and_then(|value| value.split_once(' '))
-            .is_some_and(|(scheme, token)| {
-                scheme.eq_ignore_ascii_case("bearer") && self.sign_in.is_valid(token.trim(), now)
-            });
-        if !is_valid {
-            return Err(ApiError::InvalidToken);
-        }
-        self.throttle.admit(now)
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .and_then(|(_, token)| self.sign_in.service_of(token.trim(), now))
+            .ok_or(Unsigned::Invalid)
     }
 
     /// Whether a query may also ask the workspace of this id, name or resource id: only itself.
@@ -131,10 +154,10 @@ impl Workspace {
         }
     }
 
+    /// Its ARM id as the portal shows it.
     fn resource_id(&self) -> String {
         format!(
-            "/subscriptions/{}/resourcegroups/simulated/providers/microsoft.operationalinsights/workspaces/{NAME}",
-            Uuid::nil()
+            "/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.OperationalInsights/workspaces/{NAME}"
         )
     }
 }
@@ -163,9 +186,18 @@ pub fn router(workspace: Arc<Workspace>, faults: Faults) -> Router {
             "/v1/subscriptions/{*path}",
             post(resource::post).get(resource::get),
         )
+        .route("/v1/$batch", post(batch::post))
         .route(
             "/v1/workspaces/{id}/metadata",
             get(metadata::get).post(metadata::get),
+        )
+        .route(
+            "/providers/Microsoft.ResourceGraph/resources",
+            post(resource_graph::post),
+        )
+        .route(
+            "/subscriptions/{id}/providers/Microsoft.OperationalInsights/workspaces",
+            get(resource_manager::workspaces),
         )
         .fallback(|| async { ApiError::PathNotFound.into_response() })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed.into_response() })

@@ -97,7 +97,7 @@ pub async fn get_from(
 
 impl Workspace {
     /// A response to an admitted request, `Preference-Applied` in every case.
-    async fn answer(
+    pub(super) async fn answer(
         self: Arc<Self>,
         request: Result<QueryRequest, ApiError>,
         resource: Option<String>,

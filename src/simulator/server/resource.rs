@@ -54,7 +54,7 @@ impl Workspace {
     ) -> Result<Option<String>, ApiError> {
         self.authorize(headers)?;
         let id = resource_id(path).ok_or(ApiError::PathNotFound)?;
-        Ok((id != self.resource_id()).then_some(id))
+        Ok((!id.eq_ignore_ascii_case(&self.resource_id())).then_some(id))
     }
 }
 

@@ -17,16 +17,41 @@ use super::assertion::{self, Expected};
 use super::{Workspace, headers};
 use crate::config::Secret;
 
+/// By which Azure Resource Manager is known, beside its address here.
+const RESOURCE_MANAGER: [&str; 2] = [
+    "https://management.azure.com",
+    "https://management.core.windows.net",
+];
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// The Logs Query API.
+    Logs,
+    ResourceManager,
+}
+
+/// Why a request is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsigned {
+    /// It has no token.
+    Missing,
+    /// Its token is good for nothing.
+    Invalid,
+}
+
 /// Who may sign in, and the tokens that are out.
 pub struct SignIn {
+    /// Resource Manager's address too.
     pub authority: String,
+    /// Of the Logs Query API.
     pub audience: String,
     pub tenant_id: String,
     pub client_id: String,
     client_secret: Secret,
     lifetime: Duration,
-    /// By token: until when it is good.
-    tokens: Mutex<HashMap<String, Instant>>,
+    /// By token: what for and until when it is good.
+    tokens: Mutex<HashMap<String, (Service, Instant)>>,
 }
 
 impl SignIn {
@@ -49,13 +74,23 @@ impl SignIn {
         }
     }
 
-    /// Whether a token is good at `now`.
-    pub fn is_valid(&self, token: &str, now: Instant) -> bool {
-        self.tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(token)
-            .is_some_and(|&until| now < until)
+    /// What a token is good for at `now`; `None` if for nothing.
+    pub fn service_of(&self, token: &str, now: Instant) -> Option<Service> {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let (service, until) = tokens.get(token)?;
+        (now < *until).then_some(*service)
+    }
+
+    /// Which service a client means by this resource (a scope without its `/.default`).
+    pub fn service_named(&self, resource: &str) -> Option<Service> {
+        let resource = resource.trim_end_matches('/');
+        if resource == self.audience {
+            Some(Service::Logs)
+        } else if resource == self.authority || RESOURCE_MANAGER.contains(&resource) {
+            Some(Service::ResourceManager)
+        } else {
+            None
+        }
     }
 
     /// Takes back every token that is out.
@@ -76,12 +111,12 @@ impl SignIn {
         text == self.client_secret.expose()
     }
 
-    /// A new token.
-    pub fn issue(&self, now: Instant) -> String {
+    /// A new token for a service.
+    pub fn issue(&self, service: Service, now: Instant) -> String {
         let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.retain(|_, until| now < *until);
-        tokens.insert(token.clone(), now + self.lifetime);
+        tokens.retain(|_, (_, until)| now < *until);
+        tokens.insert(token.clone(), (service, now + self.lifetime));
         token
     }
 
@@ -99,7 +134,7 @@ impl SignIn {
         ))
     }
 
-    fn check(&self, tenant: &str, form: &HashMap<String, String>) -> Result<(), Refusal> {
+    fn check(&self, tenant: &str, form: &HashMap<String, String>) -> Result<Service, Refusal> {
         self.check_tenant(tenant)?;
         let field = |name: &str| {
             form.get(name)
@@ -136,17 +171,17 @@ impl SignIn {
             ));
         }
         self.check_proof(client_id, form)?;
-        if scope != format!("{}/.default", self.audience) {
-            return Err(Refusal::new(
+        scope
+            .strip_suffix("/.default")
+            .and_then(|resource| self.service_named(resource))
+            .ok_or_else(|| Refusal::new(
                 400,
                 "invalid_scope",
                 70011,
                 format!(
                     "The provided value for the input parameter 'scope' is not valid. The scope {scope} is not valid."
                 ),
-            ));
-        }
-        Ok(())
+            ))
     }
 
     /// The secret, or the assertion in its place.
@@ -235,13 +270,13 @@ pub async fn token(
     let form = form.map(|Form(form)| form).unwrap_or_default();
     match sign_in.check(&tenant, &form) {
         Err(refusal) => refusal.respond(&sign_in.authority),
-        Ok(()) => {
+        Ok(service) => {
             let seconds = sign_in.lifetime.as_secs();
             let body = json!({
                 "token_type": "Bearer",
                 "expires_in": seconds,
                 "ext_expires_in": seconds,
-                "access_token": sign_in.issue(Instant::now()),
+                "access_token": sign_in.issue(service, Instant::now()),
             });
             headers::sign_in(StatusCode::OK, body.to_string(), 0)
         }
@@ -310,13 +345,44 @@ mod tests {
             Duration::from_secs(60),
         );
         let start = Instant::now();
-        let first = sign_in.issue(start);
-        let second = sign_in.issue(start);
+        let first = sign_in.issue(Service::Logs, start);
+        let second = sign_in.issue(Service::ResourceManager, start);
         assert_ne!(first, second);
-        assert!(sign_in.is_valid(&first, start + Duration::from_secs(59)));
-        assert!(!sign_in.is_valid(&first, start + Duration::from_secs(60)));
-        assert!(!sign_in.is_valid("", start));
-        sign_in.issue(start + Duration::from_secs(61));
+        let at =
+            |token: &str, seconds| sign_in.service_of(token, start + Duration::from_secs(seconds));
+        assert_eq!(at(&first, 59), Some(Service::Logs));
+        assert_eq!(at(&second, 59), Some(Service::ResourceManager));
+        assert_eq!(at(&first, 60), None);
+        assert_eq!(at("", 0), None);
+        sign_in.issue(Service::Logs, start + Duration::from_secs(61));
         assert_eq!(sign_in.tokens.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn each_service_has_its_names() {
+        let sign_in = SignIn::new(
+            "https://localhost:1".into(),
+            "https://api.example".into(),
+            "tenant".into(),
+            "client".into(),
+            Secret::new("hunter2"),
+            Duration::from_secs(60),
+        );
+        for (resource, service) in [
+            ("https://api.example", Some(Service::Logs)),
+            ("https://localhost:1", Some(Service::ResourceManager)),
+            (
+                "https://management.azure.com/",
+                Some(Service::ResourceManager),
+            ),
+            (
+                "https://management.core.windows.net/",
+                Some(Service::ResourceManager),
+            ),
+            ("https://vault.azure.net", None),
+            ("", None),
+        ] {
+            assert_eq!(sign_in.service_named(resource), service, "{resource}");
+        }
     }
 }

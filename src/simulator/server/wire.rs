@@ -103,7 +103,8 @@ pub(super) fn partial_error(code: &str, message: &str) -> Json {
     })
 }
 
-fn write_value(out: &mut String, value: &Value) {
+/// A cell.
+pub(super) fn write_value(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
