@@ -23,8 +23,6 @@ use crate::telemetry::{FailureReason, error_chain};
 
 use super::{Polled, Unpolled};
 
-/// How long an outage may last and still be caught up with.
-const CATCH_UP: Duration = Duration::from_secs(24 * 60 * 60);
 /// A book that says again and again that its window is gone has a service whose clock runs wild.
 const MOST_GAPS: usize = 3;
 
@@ -309,7 +307,7 @@ fn rules(query: &QueryDefinition, counting: &Counting) -> Rules {
     Rules {
         fingerprint: fingerprint(query, counting),
         lookback: micros(counting.lookback),
-        catch_up: micros(CATCH_UP),
+        catch_up: micros(counting.catch_up),
         expire_after: micros(counting.expire_after),
         max_series: mapping
             .metrics
