@@ -162,16 +162,13 @@ impl Polled {
     }
 
     async fn asking(catalogue: &Catalogue, bin: Bin) -> Self {
-        let bin = Arc::new(bin);
+        Self::with(catalogue, Arc::new(bin), &Ledger::in_memory()).await
+    }
+
+    async fn with(catalogue: &Catalogue, bin: Arc<Bin>, ledger: &Ledger) -> Self {
         let rig = Rig::asking(Workspace(bin.clone())).await;
         let store = Arc::default();
-        let poller = Poller::start(
-            catalogue,
-            &[workspace()],
-            &rig.client(),
-            &store,
-            &Ledger::in_memory(),
-        );
+        let poller = Poller::start(catalogue, &[workspace()], &rig.client(), &store, ledger);
         Self {
             rig,
             bin,
@@ -354,5 +351,46 @@ async fn another_filter_keeps_the_totals_and_takes_a_new_baseline() {
     polled.bin.rows.store(8, Ordering::Relaxed);
     polled
         .until("more growth", || polled.totals() == ["3"])
+        .await;
+}
+
+#[tokio::test]
+async fn the_next_exporter_waits_for_the_state_and_counts_on_from_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (ledger, _) = Ledger::open(directory.path());
+    let bin = Arc::new(Bin::of(5));
+    let old = Polled::with(&counting(""), bin.clone(), &ledger).await;
+    old.until("the baseline", || old.totals() == ["0"]).await;
+    bin.rows.store(7, Ordering::Relaxed);
+    old.until("its growth", || old.totals() == ["2"]).await;
+
+    let (waiting, _) = Ledger::open(directory.path());
+    let next = Polled::with(&counting(""), bin.clone(), &waiting).await;
+    next.until("a failure", || {
+        next.status().failures.get(&FailureReason::Internal) >= Some(&1)
+    })
+    .await;
+    let failure = next.status().last_failure.unwrap();
+    assert!(
+        failure
+            .message
+            .starts_with("the counters' state cannot be read yet: ")
+            && failure.message.ends_with(
+                "is held by another process; a state directory is for one exporter only"
+            ),
+        "{}",
+        failure.message
+    );
+    assert_eq!(next.totals(), [""; 0], "two that count would count twice");
+
+    old.poller.stop().await;
+    drop(ledger);
+    // Nobody counts these when they arrive.
+    bin.rows.store(10, Ordering::Relaxed);
+    next.until("the lock", || waiting.retry().is_ok()).await;
+    next.until("what the old one had counted", || !next.totals().is_empty())
+        .await;
+    assert_eq!(next.totals(), ["2"], "it is seen before it grows");
+    next.until("what arrived meanwhile", || next.totals() == ["5"])
         .await;
 }

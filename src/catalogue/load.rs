@@ -214,7 +214,7 @@ impl Loader<'_> {
             kql_file,
             kql,
             &filters::NAMES,
-            "filters in the configuration",
+            "what the configuration's filters say",
         );
         let window_is = window.map(|window| format!("let window = {}; ", milliseconds(window)));
         let prefix = window_is.unwrap_or_default() + &filters::lets(self.filters, kql);

@@ -177,7 +177,7 @@ fn a_filter_alone_moves_the_positions_too_and_is_not_to_be_declared() {
     let kql = "let is_excluded_disk = 1; // let min_severity = 2;\nHeartbeat | where is_excluded_disk > 0\n| summarize Rows = count() by Komputer";
     assert_eq!(
         load(&[], &[("mine.yaml", YAML), ("mine.kql", kql)]).unwrap_err(),
-        "mine.kql:1: let is_excluded_disk: the exporter sets is_excluded_disk to filters in the configuration, on a line in front of the query\n\
+        "mine.kql:1: let is_excluded_disk: the exporter sets is_excluded_disk to what the configuration's filters say, on a line in front of the query\n\
          mine.kql:1: column 5: SEM0120: 'let' statement: a variable named 'is_excluded_disk' is declared already"
     );
     let kql = "Heartbeat\n| where not(is_excluded_disk(Computer))\n| summarize Rows = count() by Komputer";

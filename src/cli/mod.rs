@@ -16,6 +16,7 @@ mod seeker;
 mod serve;
 mod shard;
 mod shutdown;
+mod state;
 mod traces;
 mod workspace;
 
