@@ -21,6 +21,7 @@ programs:
 	cargo build --release --locked
 	VMINSIGHTS_EXPORTER=$(RELEASE) cargo test --locked --features programs --test end_to_end --test packs_judged --test kql --test counters --test discovery -- --nocapture
 	VMINSIGHTS_EXPORTER=$(RELEASE) python3 tests/soak/soak.py
+	VMINSIGHTS_EXPORTER=$(RELEASE) python3 tests/attack/attack.py
 
 # Microsoft's own clients for Python and JavaScript against the simulated workspace.
 sdk:

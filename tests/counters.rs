@@ -1,5 +1,5 @@
 //! The real program counts rows that arrive while it is killed again and again: each once, and no
-//! total ever goes back.
+//! total ever goes back. KILL_LOOP_SECONDS says for how long rows arrive; nine unless set, 600 by hand.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -27,10 +27,10 @@ metrics:
 
 /// When rows begin to arrive, after the first answer, which is the baseline.
 const BEFORE: Duration = Duration::from_secs(4);
-const ROWS: u32 = 120;
+const SECONDS: u64 = 9;
 /// Between two rows.
 const STEP: Duration = Duration::from_millis(75);
-/// How long the program lives, life after life.
+/// How long the program lives, life after life, again and again while rows arrive.
 const LIVES: [u64; 5] = [1_900, 1_150, 2_300, 1_400, 1_700];
 
 struct Exporter(Child);
@@ -98,10 +98,13 @@ fn add(totals: &mut BTreeMap<String, u64>, page: BTreeMap<String, u64>) {
 async fn each_row_is_counted_once_whenever_the_program_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
+    let seconds = std::env::var("KILL_LOOP_SECONDS").map_or(SECONDS, |text| text.parse().unwrap());
+    let arriving = Duration::from_secs(seconds);
+    let count = u32::try_from(arriving.as_millis() / STEP.as_millis()).unwrap();
     let first = Timestamp::now() + SignedDuration::try_from(BEFORE).unwrap();
     let mut rows = String::new();
     let mut truth: BTreeMap<String, u64> = BTreeMap::new();
-    for row in 0..ROWS {
+    for row in 0..count {
         let arrives = first + SignedDuration::try_from(STEP * row).unwrap();
         let address = format!("203.0.113.{}", row % 7);
         // Most are of some minutes ago; that they come late costs nothing.
@@ -159,10 +162,13 @@ state: {{path: state}}
     std::fs::write(folder.join("exporter.yaml"), configuration).unwrap();
 
     let mut totals = BTreeMap::new();
-    let mut lives = LIVES.iter().map(|life| Duration::from_millis(*life));
+    let lives = LIVES.iter().map(|life| Duration::from_millis(*life));
+    let mut lives = lives.cycle();
+    let arrived = Instant::now() + BEFORE + arriving;
+    let mut kills = 0;
     // The first lives until the baseline is there for sure.
     let mut life = BEFORE;
-    let deadline = Instant::now() + Duration::from_secs(40);
+    let deadline = arrived + Duration::from_secs(30);
     while totals != truth {
         let exporter = Exporter::start(folder);
         let killed = Instant::now() + life;
@@ -171,8 +177,12 @@ state: {{path: state}}
             add(&mut totals, counters(folder));
         }
         drop(exporter);
+        kills += 1;
         // The last is not killed.
-        life = lives.next().unwrap_or(Duration::from_secs(20));
+        life = lives
+            .next()
+            .filter(|_| Instant::now() < arrived)
+            .unwrap_or(Duration::from_secs(20));
         let log = || std::fs::read_to_string(folder.join("log")).unwrap();
         assert!(
             Instant::now() < deadline,
@@ -180,5 +190,9 @@ state: {{path: state}}
             log()
         );
     }
+    println!(
+        "{count} rows, each counted once; killed {} times",
+        kills - 1
+    );
     simulator.stop().await;
 }

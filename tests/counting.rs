@@ -40,11 +40,24 @@ const KQL: &str = "VMConnection
 | where ingestion_time() >= bin(ago(lookback), 1m) and ingestion_time() < until
 | summarize Rows = count() by Arrived = bin(ingestion_time(), 1m), Computer";
 
-fn counting(settings: &str) -> Catalogue {
-    let yaml = format!(
+fn yaml(settings: &str) -> String {
+    format!(
         "interval: 1s\n{settings}labels: {{vm: Computer}}\nmetrics:\n  - {{name: x_rows_total, type: counter, help: Rows., value: Rows, bin: Arrived}}\n"
+    )
+}
+
+fn counting(settings: &str) -> Catalogue {
+    catalogue::of(&yaml(settings), KQL)
+}
+
+/// Counts threats from this severity on.
+fn severe(severity: u32) -> Catalogue {
+    let kql = KQL.replace(
+        "| summarize",
+        "| where Severity >= min_severity\n| summarize",
     );
-    catalogue::of(&yaml, KQL)
+    let filters = format!("filters: {{min_severity: {severity}}}\n");
+    catalogue::under(&filters, &yaml(""), &kql)
 }
 
 /// A workspace with one bin, of the minute in which the test began.
@@ -75,6 +88,9 @@ impl Bin {
     }
 }
 
+/// What a bin has beside its rows for who asks for the severity 1, too.
+const LESS_SEVERE: u32 = 100;
+
 /// The bounds of a window, if the query has them.
 fn bounds(query: &str) -> Option<(Timestamp, Timestamp)> {
     let mut moments = query.split("datetime(").skip(1);
@@ -101,7 +117,12 @@ impl Behaviour for Workspace {
         bin.asked.lock().unwrap().push(width.as_mins());
         let in_window = bounds.is_none_or(|(from, until)| from <= bin.minute && bin.minute < until);
         let too_much = bin.most.is_some_and(|most| width > most);
-        let count = bin.rows.load(Ordering::Relaxed);
+        let count = bin.rows.load(Ordering::Relaxed)
+            + if seen.body.contains("let min_severity = 1;") {
+                LESS_SEVERE
+            } else {
+                0
+            };
         let row = |vm| format!(r#"["{}", "web-{vm}", {count}]"#, bin.minute);
         let mut rows: Vec<String> = Vec::new();
         if in_window {
@@ -137,16 +158,17 @@ impl Polled {
     }
 
     async fn of(settings: &str, bin: Bin) -> Self {
-        let bin = Arc::new(bin);
+        Self::asking(&counting(settings), bin).await
+    }
+
+    async fn asking(catalogue: &Catalogue, bin: Bin) -> Self {
+        Self::with(catalogue, Arc::new(bin), &Ledger::in_memory()).await
+    }
+
+    async fn with(catalogue: &Catalogue, bin: Arc<Bin>, ledger: &Ledger) -> Self {
         let rig = Rig::asking(Workspace(bin.clone())).await;
         let store = Arc::default();
-        let poller = Poller::start(
-            &counting(settings),
-            &[workspace()],
-            &rig.client(),
-            &store,
-            &Ledger::in_memory(),
-        );
+        let poller = Poller::start(catalogue, &[workspace()], &rig.client(), &store, ledger);
         Self {
             rig,
             bin,
@@ -296,5 +318,79 @@ async fn a_changed_definition_goes_on_with_its_counts() {
     polled.bin.rows.store(8, Ordering::Relaxed);
     polled
         .until("more growth", || polled.totals() == ["3"])
+        .await;
+}
+
+#[tokio::test]
+async fn another_filter_keeps_the_totals_and_takes_a_new_baseline() {
+    let mut polled = Polled::asking(&severe(2), Bin::of(5)).await;
+    polled
+        .until("the baseline", || polled.totals() == ["0"])
+        .await;
+    polled.bin.rows.store(7, Ordering::Relaxed);
+    polled
+        .until("its growth", || polled.totals() == ["2"])
+        .await;
+    let client = polled.rig.client();
+    let changes = polled
+        .poller
+        .reconcile(&severe(1), &[workspace()], &client)
+        .await;
+    assert_eq!(changes.restarted, 1);
+    let before = polled.bin.asked.lock().unwrap().len();
+    polled
+        .until("three answers more", || {
+            polled.bin.asked.lock().unwrap().len() > before + 3
+        })
+        .await;
+    assert_eq!(
+        polled.totals(),
+        ["2"],
+        "what now counts, too, was seen and not counted"
+    );
+    polled.bin.rows.store(8, Ordering::Relaxed);
+    polled
+        .until("more growth", || polled.totals() == ["3"])
+        .await;
+}
+
+#[tokio::test]
+async fn the_next_exporter_waits_for_the_state_and_counts_on_from_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (ledger, _) = Ledger::open(directory.path());
+    let bin = Arc::new(Bin::of(5));
+    let old = Polled::with(&counting(""), bin.clone(), &ledger).await;
+    old.until("the baseline", || old.totals() == ["0"]).await;
+    bin.rows.store(7, Ordering::Relaxed);
+    old.until("its growth", || old.totals() == ["2"]).await;
+
+    let (waiting, _) = Ledger::open(directory.path());
+    let next = Polled::with(&counting(""), bin.clone(), &waiting).await;
+    next.until("a failure", || {
+        next.status().failures.get(&FailureReason::Internal) >= Some(&1)
+    })
+    .await;
+    let failure = next.status().last_failure.unwrap();
+    assert!(
+        failure
+            .message
+            .starts_with("the counters' state cannot be read yet: ")
+            && failure.message.ends_with(
+                "is held by another process; a state directory is for one exporter only"
+            ),
+        "{}",
+        failure.message
+    );
+    assert_eq!(next.totals(), [""; 0], "two that count would count twice");
+
+    old.poller.stop().await;
+    drop(ledger);
+    // Nobody counts these when they arrive.
+    bin.rows.store(10, Ordering::Relaxed);
+    next.until("the lock", || waiting.retry().is_ok()).await;
+    next.until("what the old one had counted", || !next.totals().is_empty())
+        .await;
+    assert_eq!(next.totals(), ["2"], "it is seen before it grows");
+    next.until("what arrived meanwhile", || next.totals() == ["5"])
         .await;
 }

@@ -48,7 +48,8 @@ fn judge(schema: &Schema, queries: &BTreeMap<String, String>) -> BTreeMap<String
 #[test]
 fn every_pack_query_is_right_and_returns_what_our_engine_says() {
     let file = Path::new("exporter.yaml");
-    let text = "workspaces: [{id: 5f6d2b1c-0000-4000-8000-000000000001}]";
+    let text = "workspaces: [{id: 5f6d2b1c-0000-4000-8000-000000000001}]
+filters: {min_severity: 2, min_confidence_percent: 50, allowed_addresses: [10.0.0.0/8, '2001:db8::/32']}";
     let mut settings = Settings::from_yaml(file, text).unwrap();
     settings.packs = packs::names()
         .into_iter()

@@ -30,10 +30,13 @@ pub enum Verdict {
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::vm_insights);
 
-/// Judges a definition's query text, then its labels' and values' columns.
-pub fn query(definition: &QueryDefinition, kql_file: &Path, places: &Places) -> Verdict {
-    // The line that the window and the like stand on is not in the file.
-    let added = u32::from(definition.window.is_some() || definition.counting.is_some());
+/// Judges a definition's query text, then its labels' and values' columns. So many lines stand in front
+/// of the text that are not in the file.
+pub fn query(
+    definition: &QueryDefinition,
+    (kql_file, added): (&Path, u32),
+    places: &Places,
+) -> Verdict {
     let columns = match kql::analyze(&SCHEMA, &definition.kql) {
         Analysis::Right { columns } => columns,
         Analysis::Wrong { diagnostics } => {

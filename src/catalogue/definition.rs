@@ -14,7 +14,7 @@ pub struct QueryDefinition {
     pub name: QueryName,
     /// Its `.yaml` file; for a pack's query, the path within the packs.
     pub file: PathBuf,
-    /// As it is sent: the `.kql` file, after a `let window = …;` line where the definition has one.
+    /// As it is sent: the `.kql` file, after a line of `let` statements where it needs some.
     pub kql: String,
     pub interval: Duration,
     pub timeout: Duration,
@@ -35,6 +35,8 @@ pub struct Counting {
     pub lookback: Duration,
     /// How long a series stays without growth.
     pub expire_after: Duration,
+    /// How long an outage may last and still be caught up with.
+    pub catch_up: Duration,
     /// The line in front of the query, but for `lookback` and `until`.
     pub(super) prefix: String,
     /// The query as its file has it.

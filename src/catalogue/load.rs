@@ -9,8 +9,8 @@ use serde_saphyr::Spanned;
 
 use super::check::{self, Verdict};
 use super::definition::{Counting, QueryDefinition, QueryName};
-use super::{Catalogue, packs, raw};
-use crate::config::{self, Limits, Problem, Problems, Settings, yaml};
+use super::{Catalogue, filters, packs, raw};
+use crate::config::{self, FilterSettings, Limits, Problem, Problems, Settings, yaml};
 use crate::series::{LabelMapping, LabelName, Mapping, MetricMapping, MetricType};
 
 /// Without `timeout`: as long as most queries need ten times over.
@@ -24,6 +24,7 @@ const MAX_SERIES: usize = 200_000;
 /// Rows come minutes late as a rule.
 const DEFAULT_LOOKBACK: Duration = Duration::from_secs(30 * 60);
 const DEFAULT_EXPIRE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+const DEFAULT_CATCH_UP: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Catalogue {
     /// Reads the packs and the folder that the settings name, and checks everything that can be
@@ -35,6 +36,7 @@ impl Catalogue {
     pub fn load(settings: &Settings, config_file: &Path) -> Result<Self, Problems> {
         let mut loader = Loader {
             limits: settings.limits,
+            filters: &settings.filters,
             problems: Vec::new(),
             warnings: Vec::new(),
         };
@@ -81,13 +83,14 @@ impl Catalogue {
     }
 }
 
-struct Loader {
+struct Loader<'a> {
     limits: Limits,
+    filters: &'a FilterSettings,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
 
-impl Loader {
+impl Loader<'_> {
     /// Adds the definitions among `files` to `queries`; those of a name that is there replace it.
     fn definitions(
         &mut self,
@@ -207,7 +210,16 @@ impl Loader {
             self.problem(kql_file, None, "is empty; it holds the query");
         }
         let unchecked = raw.unchecked;
-        let counting = self.counting(file, &raw, window, (kql_file, kql));
+        self.own_lets(
+            kql_file,
+            kql,
+            &filters::NAMES,
+            "what the configuration's filters say",
+        );
+        let window_is = window.map(|window| format!("let window = {}; ", milliseconds(window)));
+        let prefix = window_is.unwrap_or_default() + &filters::lets(self.filters, kql);
+        let counting = self.counting(file, &raw, &prefix, (kql_file, kql));
+        let added = u32::from(counting.is_some() || !prefix.is_empty());
         let (mapping, places) = self.mapping(file, raw);
         let definition = QueryDefinition {
             name,
@@ -215,7 +227,8 @@ impl Loader {
             kql: match &counting {
                 // As it is judged; each poll says which bins it asks for.
                 Some(counting) => counting.about(&milliseconds(counting.lookback), "now() + 1d"),
-                None => with_window(window, kql),
+                None if prefix.is_empty() => kql.to_owned(),
+                None => format!("{}\n{kql}", prefix.trim_end()),
             },
             interval,
             timeout,
@@ -225,7 +238,7 @@ impl Loader {
             counting,
         };
         if !unchecked && !kql.trim().is_empty() {
-            match check::query(&definition, kql_file, &places) {
+            match check::query(&definition, (kql_file, added), &places) {
                 Verdict::Right => {}
                 Verdict::Wrong(problems) => self.problems.extend(problems),
                 Verdict::NotKnown(warning) => self.warnings.push(warning),
@@ -239,7 +252,7 @@ impl Loader {
         &mut self,
         file: &Path,
         raw: &raw::Definition,
-        window: Option<Duration>,
+        prefix: &str,
         (kql_file, kql): (&Path, &str),
     ) -> Option<Counting> {
         let counts = |metric: &&raw::Metric| metric.kind.value == MetricType::Counter;
@@ -247,6 +260,7 @@ impl Loader {
             for (key, text) in [
                 ("lookback", &raw.lookback),
                 ("expire_after", &raw.expire_after),
+                ("catch_up", &raw.catch_up),
             ] {
                 if let Some(text) = text {
                     let rule = format!("{key} is for counters: no metric here has type: counter");
@@ -286,22 +300,9 @@ impl Loader {
                 (Some(bin), _) => column = Some(&bin.value),
             }
         }
-        for (at, line) in kql.lines().enumerate() {
-            let code = line.split("//").next().unwrap_or_default();
-            let words: Vec<&str> = code
-                .split(|c: char| c.is_whitespace() || c == ';' || c == '=')
-                .filter(|word| !word.is_empty())
-                .collect();
-            for pair in words.windows(2) {
-                if let ["let", name @ ("lookback" | "until")] = pair {
-                    let rule = format!(
-                        "let {name}: the exporter sets {name} to the bins that it asks for, on a line in front of the query"
-                    );
-                    self.problem(kql_file, u32::try_from(at + 1).ok(), rule);
-                }
-            }
-        }
-        let minute = Duration::from_secs(60);
+        let names = ["lookback", "until"];
+        self.own_lets(kql_file, kql, &names, "the bins that it asks for");
+        let (minute, limits) = (Duration::from_secs(60), self.limits);
         let mut length = |key, text: &Option<Spanned<String>>| {
             let text = text.as_ref()?;
             self.duration(file, key, text, minute)
@@ -309,14 +310,36 @@ impl Loader {
         Some(Counting {
             lookback: length("lookback", &raw.lookback).unwrap_or(DEFAULT_LOOKBACK),
             expire_after: length("expire_after", &raw.expire_after)
-                .or(self.limits.expire_after)
+                .or(limits.expire_after)
                 .unwrap_or(DEFAULT_EXPIRE_AFTER),
+            catch_up: length("catch_up", &raw.catch_up)
+                .or(limits.catch_up)
+                .unwrap_or(DEFAULT_CATCH_UP),
             bin: column.unwrap_or_default().to_owned(),
-            prefix: window.map_or_else(String::new, |window| {
-                format!("let window = {}; ", milliseconds(window))
-            }),
+            prefix: prefix.to_owned(),
             body: kql.to_owned(),
         })
+    }
+
+    /// Finds `let` statements of names that the exporter declares itself, as `meaning`.
+    fn own_lets(&mut self, kql_file: &Path, kql: &str, names: &[&str], meaning: &str) {
+        for (at, line) in kql.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            let words: Vec<&str> = code
+                .split(|c: char| c.is_whitespace() || c == ';' || c == '=')
+                .filter(|word| !word.is_empty())
+                .collect();
+            for pair in words.windows(2) {
+                if let ["let", name] = pair
+                    && names.contains(name)
+                {
+                    let rule = format!(
+                        "let {name}: the exporter sets {name} to {meaning}, on a line in front of the query"
+                    );
+                    self.problem(kql_file, u32::try_from(at + 1).ok(), rule);
+                }
+            }
+        }
     }
 
     fn duration(
@@ -410,15 +433,6 @@ impl Loader {
         self.problems
             .extend(check::metric_names(file, &metrics, &places));
         (Mapping { labels, metrics }, places)
-    }
-}
-
-/// The query as it is sent. The window stands on a line of its own, so that Azure's positions differ
-/// from the file's by that line and nothing else.
-fn with_window(window: Option<Duration>, kql: &str) -> String {
-    match window {
-        Some(window) => format!("let window = {};\n{kql}", milliseconds(window)),
-        None => kql.to_owned(),
     }
 }
 

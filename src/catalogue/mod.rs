@@ -7,6 +7,7 @@
 
 mod check;
 mod definition;
+mod filters;
 mod load;
 pub mod packs;
 mod raw;

@@ -18,6 +18,7 @@ pub struct Definition {
     pub stale_after: Option<Spanned<String>>,
     pub lookback: Option<Spanned<String>>,
     pub expire_after: Option<Spanned<String>>,
+    pub catch_up: Option<Spanned<String>>,
     pub max_series: Option<Spanned<i64>>,
     #[serde(default)]
     pub unchecked: bool,

@@ -47,6 +47,12 @@ pub const KEYS: &[Key] = &[
         "For counters: how long a series stays without growth.",
     ),
     Key::new(
+        "catch_up",
+        "length of time from 1m",
+        "`limits.catch_up`",
+        "For counters: how long an outage may last and its rows still be counted.",
+    ),
+    Key::new(
         "max_series",
         "whole number from 1",
         "`limits.max_series`",

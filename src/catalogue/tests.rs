@@ -139,6 +139,55 @@ fn a_window_is_a_let_on_a_line_of_its_own_that_positions_do_not_count() {
 }
 
 #[test]
+fn filters_that_a_query_names_stand_on_that_line_too() {
+    let folder = folder(&[
+        ("mine.yaml", &format!("window: 15m\n{YAML}")),
+        (
+            "mine.kql",
+            "VMConnection | where TimeGenerated > ago(window) and Severity >= min_severity\n| where not(is_allowed_address(RemoteIp))\n| summarize Rows = count() by Computer",
+        ),
+    ]);
+    let mut settings = settings(&["vm", "threats"], Some(folder.path()));
+    settings.filters.min_severity = 3;
+    settings.filters.allowed_addresses = vec!["192.0.2.0/24".parse().unwrap()];
+    let catalogue = Catalogue::load(&settings, Path::new("exporter.yaml")).unwrap();
+    let first = |name: &str| -> &str {
+        let query = catalogue.queries.iter().find(|q| q.name.as_str() == name);
+        query.unwrap().kql.lines().next().unwrap()
+    };
+    let allowed = "let is_allowed_address = (address: string) { coalesce(ipv4_is_in_any_range(address, dynamic([\"192.0.2.0/24\"])), false) };";
+    assert_eq!(
+        first("mine"),
+        format!("let window = 900000ms; let min_severity = 3; {allowed}")
+    );
+    let severity = "let min_severity = 3; let min_confidence_percent = 0;";
+    assert_eq!(
+        first("threat_connections"),
+        format!("let window = 900000ms; {severity} {allowed}")
+    );
+    assert_eq!(
+        first("threat_counters"),
+        format!("{severity} {allowed} let lookback = 1800000ms; let until = now() + 1d;")
+    );
+    assert_eq!(first("heartbeat"), "let window = 86400000ms;");
+}
+
+#[test]
+fn a_filter_alone_moves_the_positions_too_and_is_not_to_be_declared() {
+    let kql = "let is_excluded_disk = 1; // let min_severity = 2;\nHeartbeat | where is_excluded_disk > 0\n| summarize Rows = count() by Komputer";
+    assert_eq!(
+        load(&[], &[("mine.yaml", YAML), ("mine.kql", kql)]).unwrap_err(),
+        "mine.kql:1: let is_excluded_disk: the exporter sets is_excluded_disk to what the configuration's filters say, on a line in front of the query\n\
+         mine.kql:1: column 5: SEM0120: 'let' statement: a variable named 'is_excluded_disk' is declared already"
+    );
+    let kql = "Heartbeat\n| where not(is_excluded_disk(Computer))\n| summarize Rows = count() by Komputer";
+    assert_eq!(
+        load(&[], &[("mine.yaml", YAML), ("mine.kql", kql)]).unwrap_err(),
+        "mine.kql:3: column 31: SEM0100: 'summarize' operator: Failed to resolve scalar expression named 'Komputer'"
+    );
+}
+
+#[test]
 fn a_pack_query_is_replaced_or_switched_off_by_its_name() {
     let catalogue = load(
         &["vm"],

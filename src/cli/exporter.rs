@@ -11,18 +11,16 @@ use tokio::sync::oneshot;
 use super::live::Live;
 use super::roster::roster;
 use super::shard::Shard;
-use super::{Failure, configuration};
+use super::{Failure, configuration, state};
 use crate::azure::{Discovery, Environment, LogsClient};
 use crate::catalogue::Catalogue;
 use crate::config::Settings;
 use crate::exposition::otlp;
 use crate::http::{Address, Endpoint, Limits, Lock, Reload, Server, Site};
-use crate::ledger::{Ledger, Opening};
 use crate::push::{self, Pusher};
 use crate::snapshot::SnapshotStore;
-use crate::telemetry::events::StateOpened;
 use crate::telemetry::traces::{TraceExport, TraceGuard};
-use crate::telemetry::{SelfMetrics, Traces, error_chain};
+use crate::telemetry::{SelfMetrics, Traces};
 
 #[derive(Args)]
 pub struct WebArguments {
@@ -150,7 +148,8 @@ impl Exporter {
             "serving"
         );
         let instance = push::instance(&self.url());
-        let ledger = open_ledger(self.settings.state.clone(), &self.metrics).await;
+        let ledger = state::open(self.settings.state.clone(), &self.metrics).await;
+        let keeping = tokio::spawn(state::keep(ledger.clone(), self.metrics.clone()));
         let live = Live::start(
             (self.config_file, self.shard),
             self.settings,
@@ -180,6 +179,7 @@ impl Exporter {
         // Without a receiver it has ended already.
         let _ = stop.send(());
         let _ = live.await;
+        keeping.abort();
         if let Some(push) = push {
             push.stop().await;
         }
@@ -188,36 +188,6 @@ impl Exporter {
         }
         tracing::info!("ended");
     }
-}
-
-/// The counters' state. Whatever is wrong with it, the exporter serves.
-async fn open_ledger(directory: Option<PathBuf>, metrics: &SelfMetrics) -> Ledger {
-    let Some(directory) = directory else {
-        StateOpened::InMemory.emit(metrics);
-        return Ledger::in_memory();
-    };
-    let opening = tokio::task::spawn_blocking(move || Ledger::open(&directory));
-    let (ledger, opening) = match opening.await {
-        Ok(opened) => opened,
-        Err(error) => {
-            let error = &error_chain(&error);
-            StateOpened::Unusable { error }.emit(metrics);
-            return Ledger::in_memory();
-        }
-    };
-    match opening {
-        Opening::Opened | Opening::Created => StateOpened::Opened.emit(metrics),
-        Opening::SetAside { aside, error } => StateOpened::SetAside {
-            aside: &aside,
-            error: &error_chain(&error),
-        }
-        .emit(metrics),
-        Opening::InMemory { error } => StateOpened::Unusable {
-            error: &error_chain(&error),
-        }
-        .emit(metrics),
-    }
-    ledger
 }
 
 /// Everything that can be known of a configuration without a network.

@@ -17,6 +17,7 @@ mod seeker;
 mod serve;
 mod shard;
 mod shutdown;
+mod state;
 mod traces;
 mod workspace;
 

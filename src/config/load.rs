@@ -1,6 +1,7 @@
 //! From what was typed to what is meant: every rule of the configuration is here.
 
 mod discover;
+mod filters;
 mod otlp;
 
 use std::collections::HashSet;
@@ -115,6 +116,7 @@ impl Reader<'_> {
             }),
             state: raw.state.map(|state| self.folder.join(state.path)),
             limits: self.limits(raw.limits.unwrap_or_default()),
+            filters: self.filters(raw.filters.unwrap_or_default()),
             otlp: self.otlp(raw.otlp),
         }
     }
@@ -374,6 +376,7 @@ impl Reader<'_> {
             }),
             stale_after: self.length("limits.stale_after", raw.stale_after, 1),
             expire_after: self.length("limits.expire_after", raw.expire_after, 60),
+            catch_up: self.length("limits.catch_up", raw.catch_up, 60),
         }
     }
 }

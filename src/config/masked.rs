@@ -6,6 +6,7 @@ use reqwest::Url;
 use std::time::Duration;
 
 use super::discover::{Choice, DiscoverSettings};
+use super::filters::{FilterSettings, Glob};
 use super::otlp::{OtlpCompression, OtlpConnection, OtlpMetrics, OtlpSettings, OtlpTraces};
 use super::settings::{
     AzureSettings, BudgetSettings, CredentialChoice, Endpoints, Limits, MachineIdentity,
@@ -26,6 +27,7 @@ impl Settings {
             queries_dir,
             state,
             limits,
+            filters,
             otlp,
         } = self;
         let mut pairs = Pairs(Vec::new());
@@ -41,6 +43,7 @@ impl Settings {
         let state = state.as_ref().map(|folder| name(folder));
         pairs.add("state", state.unwrap_or_else(|| "in memory".into()));
         pairs.limits(limits);
+        pairs.filters(filters);
         pairs.otlp(otlp.as_ref());
         pairs.0
     }
@@ -213,6 +216,7 @@ impl Pairs {
             max_series,
             stale_after,
             expire_after,
+            catch_up,
         } = limits;
         let otherwise = || "as each definition says".to_owned();
         let series = max_series.map(|most| most.to_string());
@@ -221,8 +225,32 @@ impl Pairs {
             length.map(|length| humantime::format_duration(length).to_string())
         };
         let (stale, expire) = (length(stale_after), length(expire_after));
+        let catch_up = length(catch_up);
         self.add("limits.stale_after", stale.unwrap_or_else(otherwise));
         self.add("limits.expire_after", expire.unwrap_or_else(otherwise));
+        self.add("limits.catch_up", catch_up.unwrap_or_else(otherwise));
+    }
+
+    /// Of the addresses only how many: an attacker would use one of them.
+    fn filters(&mut self, filters: &FilterSettings) {
+        let FilterSettings {
+            min_severity,
+            min_confidence_percent,
+            allowed_addresses,
+            exclude_disks,
+        } = filters;
+        self.add("filters.min_severity", min_severity.to_string());
+        self.add(
+            "filters.min_confidence_percent",
+            min_confidence_percent.to_string(),
+        );
+        let addresses = match allowed_addresses.len() {
+            0 => "none".to_owned(),
+            count => format!("{count} listed"),
+        };
+        self.add("filters.allowed_addresses", addresses);
+        let disks: Vec<&str> = exclude_disks.iter().map(Glob::as_str).collect();
+        self.add("filters.exclude_disks", or_none(disks.join(", ")));
     }
 }
 
@@ -340,6 +368,11 @@ state: in memory
 limits.max_series: 500
 limits.stale_after: 10m
 limits.expire_after: as each definition says
+limits.catch_up: as each definition says
+filters.min_severity: 0
+filters.min_confidence_percent: 0
+filters.allowed_addresses: none
+filters.exclude_disks: /snap, /snap/*, /run/*, /var/lib/docker/*, /var/lib/containerd/*, /var/lib/containers/*, /var/lib/kubelet/*
 otlp: none
 "
         );

@@ -4,6 +4,7 @@
 
 mod discover;
 mod file;
+mod filters;
 mod load;
 mod masked;
 mod otlp;
@@ -17,6 +18,7 @@ pub mod yaml;
 
 pub use discover::{Choice, DiscoverSettings, tag_label};
 pub use file::read_text;
+pub use filters::{FilterSettings, Glob, GlobError, Network, NetworkError};
 pub use otlp::{
     OtlpCompression, OtlpConnection, OtlpMetrics, OtlpProtocol, OtlpSettings, OtlpTraces, Signal,
 };

@@ -19,6 +19,7 @@ pub struct Config {
     pub queries_dir: Option<Spanned<PathBuf>>,
     pub state: Option<State>,
     pub limits: Option<Limits>,
+    pub filters: Option<Filters>,
     pub otlp: Option<Otlp>,
 }
 
@@ -170,6 +171,16 @@ pub struct Limits {
     pub max_series: Option<Spanned<i64>>,
     pub stale_after: Option<Spanned<String>>,
     pub expire_after: Option<Spanned<String>>,
+    pub catch_up: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Filters {
+    pub min_severity: Option<Spanned<i64>>,
+    pub min_confidence_percent: Option<Spanned<i64>>,
+    pub allowed_addresses: Option<Spanned<Vec<Spanned<String>>>>,
+    pub exclude_disks: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 #[derive(Deserialize)]

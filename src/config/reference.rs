@@ -358,6 +358,42 @@ pub const KEYS: &[Key] = &[
         "How long a counter's series stays without growth.",
     ),
     Key::new(
+        "limits.catch_up",
+        "length of time from 1m",
+        "1d",
+        "How long an outage may last and its rows still be counted. What arrived before is lost to the counters; `vminsights_exporter_ledger_lost_seconds_total` says how much.",
+    ),
+    Key::new(
+        "filters",
+        "map",
+        "as below",
+        "What the packs leave out. A query of your own gets those that it names. A changed filter changes what is counted: counters that obey it keep their totals and take a new baseline.",
+    ),
+    Key::new(
+        "filters.min_severity",
+        "whole number from 0 to 5",
+        "`0`",
+        "Threats of less severity are left out, those of unknown severity are not. In KQL the number `min_severity`. Flow logs (pack `threats_nta`) have none.",
+    ),
+    Key::new(
+        "filters.min_confidence_percent",
+        "whole number from 0 to 100",
+        "`0`",
+        "Threats of less confidence are left out, those of unknown confidence are not. In KQL the number `min_confidence_percent`. Flow logs have none.",
+    ),
+    Key::new(
+        "filters.allowed_addresses",
+        "list of addresses and CIDR networks, IPv4 and IPv6",
+        "`[]`",
+        "Remote addresses that are no threat, such as a scanner of your own. In KQL the function `is_allowed_address(RemoteIp)`.",
+    ),
+    Key::new(
+        "filters.exclude_disks",
+        "list of globs: `*` is any text, `/` too, and `?` one character",
+        "`[/snap, /snap/*, /run/*, /var/lib/docker/*, /var/lib/containerd/*, /var/lib/containers/*, /var/lib/kubelet/*]`",
+        "Disks that are not looked at, by the whole of their mount or letter; case counts. A list of yours takes the default's place. In KQL the function `is_excluded_disk(Disk)`.",
+    ),
+    Key::new(
         "otlp",
         "map",
         "off, unless the standard `OTEL_EXPORTER_OTLP_…` variables name an endpoint",

@@ -11,6 +11,7 @@ use reqwest::Url;
 use uuid::Uuid;
 
 use super::discover::DiscoverSettings;
+use super::filters::FilterSettings;
 use super::otlp::OtlpSettings;
 
 /// A whole valid configuration.
@@ -28,6 +29,7 @@ pub struct Settings {
     /// The directory of the counters' state; `None`: they begin anew with each start.
     pub state: Option<PathBuf>,
     pub limits: Limits,
+    pub filters: FilterSettings,
     /// `None`: nothing is sent over OTLP.
     pub otlp: Option<OtlpSettings>,
 }
@@ -265,4 +267,5 @@ pub struct Limits {
     pub max_series: Option<usize>,
     pub stale_after: Option<Duration>,
     pub expire_after: Option<Duration>,
+    pub catch_up: Option<Duration>,
 }

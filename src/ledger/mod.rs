@@ -34,6 +34,10 @@ pub enum Opening {
         aside: PathBuf,
         error: StoreError,
     },
+    /// Another process has the file. Nothing can be read or written until [`Ledger::retry`] has it.
+    Held {
+        error: StoreError,
+    },
     /// The file cannot be used and was left as it is; the ledger is in memory.
     InMemory {
         error: StoreError,
@@ -50,15 +54,24 @@ impl Ledger {
     /// [`Opening`].
     pub fn open(directory: &Path) -> (Self, Opening) {
         match Store::open(directory) {
-            Ok((store, beginning)) => {
-                let opening = match beginning {
-                    Beginning::Opened => Opening::Opened,
-                    Beginning::Created => Opening::Created,
-                    Beginning::SetAside { aside, error } => Opening::SetAside { aside, error },
-                };
-                (Self(Some(Arc::new(store))), opening)
-            }
+            Ok((store, beginning)) => (Self(Some(Arc::new(store))), beginning.into()),
             Err(error) => (Self::in_memory(), Opening::InMemory { error }),
+        }
+    }
+
+    /// Whether another process has had the file until now.
+    pub fn is_waiting(&self) -> bool {
+        self.0.as_ref().is_some_and(|store| store.is_waiting())
+    }
+
+    /// Opens the file that another process had.
+    ///
+    /// # Errors
+    /// If it has it still, or the file cannot be used; the ledger goes on waiting.
+    pub fn retry(&self) -> Result<Opening, StoreError> {
+        match &self.0 {
+            Some(store) => store.retry().map(Opening::from),
+            None => Ok(Opening::Opened),
         }
     }
 
@@ -98,7 +111,7 @@ impl Ledger {
         }
     }
 
-    /// Whether commits outlive the process.
+    /// Whether commits, once they succeed, outlive the process.
     pub fn is_persistent(&self) -> bool {
         self.0.is_some()
     }
@@ -106,6 +119,17 @@ impl Ledger {
     /// The file's size in bytes.
     pub fn size(&self) -> Option<u64> {
         self.0.as_ref()?.size()
+    }
+}
+
+impl From<Beginning> for Opening {
+    fn from(beginning: Beginning) -> Self {
+        match beginning {
+            Beginning::Opened => Self::Opened,
+            Beginning::Created => Self::Created,
+            Beginning::SetAside { aside, error } => Self::SetAside { aside, error },
+            Beginning::Held { error } => Self::Held { error },
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A commit is one transaction, synced to the disk before it returns. A process that was killed leaves
 //! the last whole one. Who holds `ledger.lock` may open, repair and rename the file; nobody else
-//! touches it.
+//! touches it. Where another process holds it, the store waits: nothing is read or written until
+//! [`Store::retry`] has the lock.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -19,6 +20,9 @@ use super::record;
 
 const FILE: &str = "ledger.redb";
 const LOCK: &str = "ledger.lock";
+
+/// A file that is smaller is not worth the work of compacting it.
+const WORTH_COMPACTING: u64 = 2 << 20;
 
 /// Enough for a poll's pages; the rest is the operating system's to cache.
 const CACHE: usize = 16 << 20;
@@ -100,69 +104,59 @@ pub enum Beginning {
     Opened,
     Created,
     SetAside { aside: PathBuf, error: StoreError },
+    Held { error: StoreError },
 }
 
 pub struct Store {
+    directory: PathBuf,
     path: PathBuf,
     inner: Mutex<Inner>,
-    /// Held as long as the database is; so it stands after it.
-    _lock: File,
 }
 
 struct Inner {
     /// `None` after a failure: the store asks to be opened again then.
     database: Option<Database>,
+    /// `None` while another process has it. Held as long as the database is; so it stands after it.
+    lock: Option<File>,
     /// Books whose last reading failed. What is there must not be overwritten by a new book.
     unread: HashSet<(String, String)>,
 }
 
 impl Store {
     pub fn open(directory: &Path) -> Result<(Self, Beginning), StoreError> {
-        let unusable = |source| StoreError::Directory {
-            directory: directory.to_owned(),
-            source,
-        };
-        std::fs::create_dir_all(directory).map_err(unusable)?;
         let path = directory.join(FILE);
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(directory.join(LOCK))
-            .map_err(unusable)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => StoreError::Held { path: path.clone() },
-            TryLockError::Error(source) => unusable(source),
-        })?;
-
-        let there = std::fs::metadata(&path).is_ok_and(|file| file.len() > 0);
-        let (database, beginning) = match database(&path) {
-            Ok(database) if there => (database, Beginning::Opened),
-            Ok(database) => (database, Beginning::Created),
-            Err(error @ (StoreError::Damaged { .. } | StoreError::Foreign { .. })) => {
-                let aside = set_aside(&path).map_err(|source| StoreError::Aside {
-                    path: path.clone(),
-                    source,
-                })?;
-                (self::database(&path)?, Beginning::SetAside { aside, error })
-            }
+        let (database, lock, beginning) = match take(directory, &path) {
+            Ok((database, lock, beginning)) => (Some(database), Some(lock), beginning),
+            Err(error @ StoreError::Held { .. }) => (None, None, Beginning::Held { error }),
             Err(error) => return Err(error),
         };
-        if !matches!(beginning, Beginning::Opened) {
-            // The file's name has to be on the disk too.
-            let synced = File::open(directory).and_then(|directory| directory.sync_all());
-            synced.map_err(unusable)?;
-        }
         let inner = Mutex::new(Inner {
-            database: Some(database),
+            database,
+            lock,
             unread: HashSet::new(),
         });
         let store = Self {
+            directory: directory.to_owned(),
             path,
             inner,
-            _lock: lock,
         };
         Ok((store, beginning))
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        self.inner().lock.is_none()
+    }
+
+    /// Opens the file if another process had it before and has left it by now.
+    pub fn retry(&self) -> Result<Beginning, StoreError> {
+        let mut inner = self.inner();
+        if inner.lock.is_some() {
+            return Ok(Beginning::Opened);
+        }
+        let (database, lock, beginning) = take(&self.directory, &self.path)?;
+        inner.database = Some(database);
+        inner.lock = Some(lock);
+        Ok(beginning)
     }
 
     pub fn path(&self) -> &Path {
@@ -249,12 +243,86 @@ impl Store {
 
 impl Inner {
     fn database(&mut self, path: &Path) -> Result<&Database, StoreError> {
+        if self.lock.is_none() {
+            let path = path.to_owned();
+            return Err(StoreError::Held { path });
+        }
         let open = match self.database.take() {
             Some(database) => database,
             None => database(path)?,
         };
         Ok(self.database.insert(open))
     }
+}
+
+/// Takes the lock, then the file behind it.
+fn take(directory: &Path, path: &Path) -> Result<(Database, File, Beginning), StoreError> {
+    let unusable = |source| StoreError::Directory {
+        directory: directory.to_owned(),
+        source,
+    };
+    std::fs::create_dir_all(directory).map_err(unusable)?;
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(directory.join(LOCK))
+        .map_err(unusable)?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => StoreError::Held {
+            path: path.to_owned(),
+        },
+        TryLockError::Error(source) => unusable(source),
+    })?;
+    let there = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+    let (database, beginning) = match database(path) {
+        Ok(database) if there => (compacted(path, database)?, Beginning::Opened),
+        Ok(database) => (database, Beginning::Created),
+        Err(error @ (StoreError::Damaged { .. } | StoreError::Foreign { .. })) => {
+            let aside = set_aside(path).map_err(|source| StoreError::Aside {
+                path: path.to_owned(),
+                source,
+            })?;
+            (self::database(path)?, Beginning::SetAside { aside, error })
+        }
+        Err(error) => return Err(error),
+    };
+    if !matches!(beginning, Beginning::Opened) {
+        // The file's name has to be on the disk too.
+        let synced = File::open(directory).and_then(|directory| directory.sync_all());
+        synced.map_err(unusable)?;
+    }
+    Ok((database, lock, beginning))
+}
+
+/// After an attack the file is mostly empty. What is free in it is used again, but given back only here.
+fn compacted(path: &Path, mut database: Database) -> Result<Database, StoreError> {
+    let size = std::fs::metadata(path).map_or(0, |file| file.len());
+    if size < WORTH_COMPACTING {
+        return Ok(database);
+    }
+    let used = used(&database).map_err(|error| failed(path, error))?;
+    if used.saturating_mul(2) > size {
+        return Ok(database);
+    }
+    match database.compact() {
+        Ok(_) => Ok(database),
+        // A disk without room, say. The file is as good as before, only not smaller.
+        Err(_) => {
+            drop(database);
+            self::database(path)
+        }
+    }
+}
+
+/// How many bytes of the file's pages hold something.
+fn used(database: &Database) -> Result<u64, redb::Error> {
+    let transaction = database.begin_write()?;
+    let stats = transaction.stats()?;
+    transaction.abort()?;
+    Ok(stats
+        .allocated_pages()
+        .saturating_mul(stats.page_size() as u64))
 }
 
 /// Opens a file and brings it to today's schema. Every page is checked, so that a file that was

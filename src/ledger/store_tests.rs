@@ -157,27 +157,35 @@ fn other_rules_keep_the_totals_and_none_of_the_old_records() {
 }
 
 #[test]
-fn a_second_opener_is_refused_and_does_not_disturb_the_first() {
+fn a_second_opener_waits_and_goes_on_where_the_first_has_ended() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(FILE);
     let first = opened(directory.path());
     let mut book = counted(&first);
     let (second, opening) = Ledger::open(directory.path());
-    let Opening::InMemory { error } = opening else {
+    let Opening::Held { error } = opening else {
         panic!("{opening:?}")
     };
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "{} is held by another process; a state directory is for one exporter only",
-            path.display()
-        )
+    let held = format!(
+        "{} is held by another process; a state directory is for one exporter only",
+        path.display()
     );
-    counted(&second);
+    assert_eq!(error.to_string(), held);
+    let (mut new, error) = second.book(QUERY, WORKSPACE, rules(1));
+    assert_eq!(error.unwrap().to_string(), held);
+    assert_eq!(second.retry().unwrap_err().to_string(), held);
     poll(&first, &mut book, vec![], T0 + 3 * MINUTE);
-    assert_same(&taken(&first, rules(1)), &book);
     drop(first);
-    assert_same(&taken(&opened(directory.path()), rules(1)), &book);
+    assert!(second.is_waiting());
+    assert!(matches!(second.retry(), Ok(Opening::Opened)));
+    assert!(!second.is_waiting());
+    // What counted in the meantime knows nothing of the first one's totals.
+    let (_, change) = new.absorb(new.question(MINUTE), vec![], T0, true);
+    let error = second.commit(QUERY, WORKSPACE, &new, &change).unwrap_err();
+    assert!(matches!(error, StoreError::Unread { .. }), "{error}");
+    assert_same(&taken(&second, rules(1)), &book);
+    let (_, opening) = Ledger::open(directory.path());
+    assert!(matches!(opening, Opening::Held { .. }), "{opening:?}");
 }
 
 #[test]
@@ -446,6 +454,31 @@ fn forgotten_marks_leave_the_file_and_their_room_is_used_again() {
     assert_eq!(sizes[11], sizes[23], "{sizes:?}");
 }
 
+#[test]
+fn a_file_that_is_mostly_empty_is_smaller_after_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = opened(directory.path());
+    let mut book = taken(&ledger, rules(1));
+    poll(&ledger, &mut book, vec![], T0);
+    let attack = (0..60_000u32).map(|number| {
+        let mut entry = entry(T0, 0, 1.0);
+        entry.key[..4].copy_from_slice(&number.to_be_bytes());
+        entry
+    });
+    poll(&ledger, &mut book, attack.collect(), T0 + MINUTE);
+    let full = ledger.size().unwrap();
+    assert!(full > WORTH_COMPACTING, "{full}");
+    for hour in 1..4 {
+        poll(&ledger, &mut book, vec![], T0 + hour * 60 * MINUTE);
+    }
+    assert_eq!(records(&ledger).0, 0);
+    drop(ledger);
+    let ledger = opened(directory.path());
+    let compact = ledger.size().unwrap();
+    assert!(compact < full / 4, "{full}, then {compact}");
+    assert_same(&taken(&ledger, rules(1)), &book);
+}
+
 /// A disk in memory that stays when the database goes, and takes so many writes until it fails.
 #[derive(Clone, Debug)]
 struct Disk(Arc<(InMemoryBackend, AtomicI64)>);
@@ -485,10 +518,15 @@ impl Disk {
         prepare(&database, &path, UPGRADES).unwrap();
         let inner = Mutex::new(Inner {
             database: Some(database),
+            lock: Some(tempfile::tempfile().unwrap()),
             unread: HashSet::new(),
         });
-        let _lock = tempfile::tempfile().unwrap();
-        Ledger(Some(Arc::new(Store { path, inner, _lock })))
+        let directory = PathBuf::new();
+        Ledger(Some(Arc::new(Store {
+            directory,
+            path,
+            inner,
+        })))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::azure::{Cost, LogsClient, Query, QueryFailure};
 use crate::catalogue::{Counting, QueryDefinition};
 use crate::config::Workspace;
 use crate::ledger::{
-    Absorbed, Book, Change, Entry, Gap, Key, Ledger, MINUTE, Micros, Rules, Window,
+    Absorbed, Book, Change, Entry, Gap, Key, Ledger, MINUTE, Micros, Rules, StoreError, Window,
 };
 use crate::series::{
     BinRow, Family, FamilyHeader, LabelName, Mapping, OVERFLOW, Projection, RowIssue, RowIssues,
@@ -23,8 +23,6 @@ use crate::telemetry::{FailureReason, error_chain};
 
 use super::{Polled, Unpolled};
 
-/// How long an outage may last and still be caught up with.
-const CATCH_UP: Duration = Duration::from_secs(24 * 60 * 60);
 /// A book that says again and again that its window is gone has a service whose clock runs wild.
 const MOST_GAPS: usize = 3;
 
@@ -66,7 +64,8 @@ impl Tally {
             _ => ledger.book(query.name.as_str(), &workspace.id.to_string(), rules),
         };
         let is_lost = error.is_some();
-        if let Some(error) = error {
+        // That another process has the state has been said once, for all queries.
+        if let Some(error) = error.filter(|_| !ledger.is_waiting()) {
             StateUnreadable {
                 query: query.name.as_str(),
                 workspace: &workspace.name,
@@ -101,6 +100,10 @@ impl Tally {
     /// # Errors
     /// If an answer fails; what the ones before it brought is kept.
     pub async fn run(&self, client: &LogsClient, slow: bool) -> Result<Polled, Unpolled> {
+        let tally = self.clone();
+        tokio::task::spawn_blocking(move || tally.reread().map_err(Box::new))
+            .await?
+            .map_err(|error| *error)?;
         let (mut window, mut width, slice) = {
             let held = self.lock();
             let width = held.width;
@@ -177,6 +180,33 @@ impl Tally {
         let tally = self.clone();
         polled.projection.families = tokio::task::spawn_blocking(move || tally.families()).await?;
         Ok(polled)
+    }
+
+    /// Reads a book that could not be read. Until that is done nothing is asked: what was counted beside
+    /// it would be counted twice. And when it is done, this run ends, so that what was written is seen
+    /// before it grows.
+    fn reread(&self) -> Result<(), Unpolled> {
+        let mut held = self.lock();
+        if !held.is_lost {
+            return Ok(());
+        }
+        let rules = rules(&self.query, &self.counting);
+        let workspace = self.workspace.id.to_string();
+        let (book, error) = self
+            .ledger
+            .book(self.query.name.as_str(), &workspace, rules);
+        match error {
+            // It never will be; the next answer's commit writes it anew.
+            Some(StoreError::Record { .. }) => Ok(()),
+            Some(error) => Err(Unpolled::Unread(error)),
+            None => {
+                held.width = book.slice();
+                held.status.covered_until = book.covered_until().map(seconds);
+                held.book = book;
+                held.is_lost = false;
+                Err(Unpolled::TakenOver)
+            }
+        }
     }
 
     /// The query about the bins of a window. What bounds it is computed by the service, from its own
@@ -311,7 +341,7 @@ fn rules(query: &QueryDefinition, counting: &Counting) -> Rules {
     Rules {
         fingerprint: fingerprint(query, counting),
         lookback: micros(counting.lookback),
-        catch_up: micros(CATCH_UP),
+        catch_up: micros(counting.catch_up),
         expire_after: micros(counting.expire_after),
         max_series: mapping
             .metrics

@@ -20,6 +20,10 @@ pub enum Unpolled {
     Panic,
     #[error("the counters' state could not be written")]
     State(#[source] StoreError),
+    #[error("the counters' state cannot be read yet")]
+    Unread(#[source] StoreError),
+    #[error("the counters' state could not be read until now; the next poll counts on from it")]
+    TakenOver,
     #[error("the answer bears no time of Azure's that could be counted by")]
     NoDate,
     #[error("Azure's clock jumps: its times do not fit what it said before")]
@@ -32,7 +36,11 @@ impl Unpolled {
             Self::Query(failure) => failure.reason,
             Self::Shape(_) | Self::ClockRunsWild => FailureReason::Shape,
             Self::NoDate => FailureReason::Decode,
-            Self::State(_) | Self::Internal(_) | Self::Panic => FailureReason::Internal,
+            Self::State(_)
+            | Self::Unread(_)
+            | Self::TakenOver
+            | Self::Internal(_)
+            | Self::Panic => FailureReason::Internal,
         }
     }
 
@@ -46,10 +54,13 @@ impl Unpolled {
             Self::State(_) => {
                 Some("see that state.path can be written to and has room; it is tried again")
             }
+            Self::Unread(_) => Some(
+                "it is tried again; while another exporter has the state, only that one counts: two that are to stay need a state.path each",
+            ),
             Self::ClockRunsWild => {
                 Some("what arrived in the meantime is not counted; the next poll tries again")
             }
-            Self::NoDate => None,
+            Self::NoDate | Self::TakenOver => None,
             Self::Internal(_) | Self::Panic => Some(
                 "this is a mistake of the exporter: please report it with the log lines before",
             ),

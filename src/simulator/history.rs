@@ -161,7 +161,8 @@ mod tests {
             max_rows: 10_000,
             cancelled: &|| false,
         };
-        let text = format!("let window = 1d;\n{kql}");
+        let lets = "let window = 1d; let min_severity = 0; let min_confidence_percent = 0; let is_allowed_address = (address: string) { false };";
+        let text = format!("{lets}\n{kql}");
         let result = crate::kql::run(&tables, &text, &options).unwrap();
         let mut rows: Vec<Vec<String>> = (0..result.row_count)
             .map(|row| {

@@ -315,6 +315,10 @@ pub enum StateOpened<'a> {
         aside: &'a std::path::Path,
         error: &'a str,
     },
+    /// Another process has it, perhaps the one that this one takes the place of.
+    Held {
+        error: &'a str,
+    },
     Unusable {
         error: &'a str,
     },
@@ -322,7 +326,10 @@ pub enum StateOpened<'a> {
 
 impl StateOpened<'_> {
     pub fn emit(&self, metrics: &SelfMetrics) {
-        metrics.set_state_persistent(matches!(self, Self::Opened | Self::SetAside { .. }));
+        metrics.set_state(
+            !matches!(self, Self::InMemory),
+            matches!(self, Self::Opened | Self::SetAside { .. }),
+        );
         match self {
             Self::InMemory => tracing::info!(
                 "no state.path is set: counters begin anew with each start of the exporter"
@@ -332,6 +339,11 @@ impl StateOpened<'_> {
                 aside = %aside.display(),
                 error,
                 "the counters' state cannot be read and was set aside: they begin anew"
+            ),
+            Self::Held { error } => tracing::warn!(
+                error,
+                hint = "counters begin when the other process ends; until then it is the one that counts",
+                "the counters' state is waited for"
             ),
             Self::Unusable { error } => tracing::error!(
                 error,

@@ -32,7 +32,9 @@ pub struct SelfMetrics {
     config_good: IntGauge,
     config_at: Gauge,
     shard: GaugeVec,
+    state_configured: IntGauge,
     state_persistent: IntGauge,
+    state_bytes: IntGauge,
     spans_lost: IntCounter,
     scrapes: IntCounterVec,
     workspaces: WorkspaceInfo,
@@ -142,9 +144,17 @@ impl SelfMetrics {
                 ),
                 &["shard", "shards"],
             )?,
+            state_configured: IntGauge::new(
+                "vminsights_exporter_state_configured",
+                "1 if state.path is set.",
+            )?,
             state_persistent: IntGauge::new(
                 "vminsights_exporter_state_persistent",
-                "1 if the counters' state outlives the exporter, 0 if it is in memory: state.path is not set or cannot be used.",
+                "1 if the counters' state outlives the exporter, 0 if not: state.path is not set, cannot be used, or another exporter has it.",
+            )?,
+            state_bytes: IntGauge::new(
+                "vminsights_exporter_state_bytes",
+                "Size of the file of the counters' state; 0 without one.",
             )?,
             spans_lost: IntCounter::new(
                 "vminsights_exporter_spans_lost_total",
@@ -192,7 +202,9 @@ impl SelfMetrics {
         metrics.config_good.set(1);
         metrics.config_at.set(seconds(metrics.began));
         metrics.set_shard(0, 1);
+        metrics.register(&metrics.state_configured)?;
         metrics.register(&metrics.state_persistent)?;
+        metrics.register(&metrics.state_bytes)?;
         metrics.register(&metrics.api_requests)?;
         metrics.budget.register(&metrics)?;
         metrics.register(&metrics.sign_ins)?;
@@ -300,11 +312,18 @@ impl SelfMetrics {
         }
     }
 
-    /// Says which shard of the workspaces this exporter asks.
-    pub(super) fn set_state_persistent(&self, persistent: bool) {
+    pub(super) fn set_state(&self, configured: bool, persistent: bool) {
+        self.state_configured.set(i64::from(configured));
         self.state_persistent.set(i64::from(persistent));
     }
 
+    /// Says how large the file of the counters' state is.
+    pub fn set_state_bytes(&self, bytes: u64) {
+        self.state_bytes
+            .set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Says which shard of the workspaces this exporter asks.
     pub fn set_shard(&self, index: u64, count: u64) {
         self.shard.reset();
         let labels = [index.to_string(), count.to_string()];
