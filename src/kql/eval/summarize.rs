@@ -57,8 +57,17 @@ impl Evaluator<'_> {
             // No rows are a group too.
             groups.number(Key(Vec::new()), aggregates);
         }
+        // Any text may be a group's key, or its greatest.
+        let keeps_values = keys
+            .iter()
+            .chain(aggregates.iter().flat_map(|call| &call.arguments))
+            .any(|expr| matches!(expr.kind, Type::String | Type::Dynamic));
+        let mut seen = self.meter().made_so_far();
         self.run(input, &mut |chunk| {
             self.add_chunk(&mut groups, keys, aggregates, &chunk)?;
+            if keeps_values {
+                self.keep_rows(0, 0, &mut seen)?;
+            }
             Ok(Flow::More)
         })?;
         let mut columns: Vec<Vec<Value>> = vec![Vec::new(); relation.columns.len()];
@@ -102,10 +111,13 @@ impl Evaluator<'_> {
                 .states
                 .first()
                 .is_some_and(|states| states[at].keeps_rows());
-            if keeps {
-                self.keep(chunk.rows, 1)?;
-            }
             let arguments = self.columns(&call.arguments, chunk);
+            if keeps {
+                for argument in &arguments {
+                    self.meter().keep_copies(argument);
+                }
+                self.meter().check()?;
+            }
             let selected = call
                 .condition
                 .as_ref()
@@ -177,7 +189,8 @@ impl Evaluator<'_> {
             numbers.push(number);
         }
         let new = groups.states.len() - before;
-        self.keep(new, keys.len() + 4 * aggregates.len())?;
+        let widths: usize = aggregates.iter().map(|call| 4 + call.width).sum();
+        self.keep(new, keys.len() + widths)?;
         Ok(numbers)
     }
 }
