@@ -5,6 +5,7 @@
 
 mod batch;
 mod binder;
+mod budget;
 mod calendar;
 mod chart;
 mod eval;
@@ -22,11 +23,15 @@ mod syntax;
 pub mod text;
 mod value;
 
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use binder::{Setting, UnknownTable};
+use budget::Meter;
 
 pub use batch::{Batch, BatchBuilder, Column, ColumnBuilder, RowError};
+pub use budget::Budget;
 pub use chart::Chart;
 pub use functions::documentation as function_list;
 pub use schema::{ColumnSchema, Schema, SchemaError, TableSchema};
@@ -44,14 +49,16 @@ pub fn run(
 ) -> Result<QueryResult, QueryError> {
     stack::with_room(|| {
         let script = parser::parse(text)?;
-        let rows = |plan: plan::Plan| eval::rows(database, &plan.pruned(), options);
+        let meter = Rc::new(Meter::new(options.budget));
+        let rows = |plan: plan::Plan| eval::rows(database, &plan.pruned(), options, &meter);
         let setting = Setting {
             now: options.now,
+            meter: &meter,
             unknown_table: UnknownTable::Wrong,
             rows: Some(&rows),
         };
         let plan = binder::bind(database.schema(), text, &script, setting)?;
-        eval::run(database, &plan.pruned(), options)
+        eval::run(database, &plan.pruned(), options, &meter)
     })
 }
 
@@ -61,8 +68,10 @@ pub fn analyze(schema: &Schema, text: &str) -> Analysis {
     let now = DateTime::from_unix_seconds(1_700_000_000);
     let columns = stack::with_room(|| {
         let script = parser::parse(text)?;
+        let meter = Rc::new(Meter::new(Budget::default()));
         let setting = Setting {
             now,
+            meter: &meter,
             unknown_table: UnknownTable::NotKnown,
             rows: None,
         };
@@ -97,6 +106,10 @@ pub struct QueryOptions<'a> {
     pub timespan: Option<(DateTime, DateTime)>,
     /// Beyond so many rows the result is cut, and says so.
     pub max_rows: usize,
+    /// What the query may use up.
+    pub budget: Budget,
+    /// How long the query has been running; asked now and then.
+    pub elapsed: &'a (dyn Fn() -> Duration + Sync),
     /// Asked now and then; once it says true, the query ends with [`QueryError::Cancelled`].
     pub cancelled: &'a (dyn Fn() -> bool + Sync),
 }
@@ -172,7 +185,7 @@ pub enum QueryError {
         what: String,
         span: std::ops::Range<usize>,
     },
-    /// The query needs more than the engine gives (nesting, memory).
+    /// The query needs more than the engine gives (nesting, or its [`Budget`]).
     #[error("{0}")]
     Limit(String),
     #[error("the query was cancelled")]

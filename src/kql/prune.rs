@@ -155,9 +155,12 @@ fn prune(relation: &mut Relation, wanted: &[bool]) {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
     use crate::kql::binder::{Setting, UnknownTable, bind};
-    use crate::kql::{Schema, parser};
+    use crate::kql::budget::Meter;
+    use crate::kql::{Budget, Schema, parser};
 
     /// The scan below filters and projections: the columns it reads, and since when.
     fn scan(text: &str) -> (Vec<String>, Option<DateTime>) {
@@ -166,6 +169,7 @@ mod tests {
         let now = DateTime(1_000_000_000_000);
         let setting = Setting {
             now,
+            meter: &Rc::new(Meter::new(Budget::default())),
             unknown_table: UnknownTable::Wrong,
             rows: None,
         };

@@ -115,9 +115,10 @@ fn in_parallel(
 mod tests {
     use std::collections::BTreeSet;
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
-    use crate::kql::{Database, QueryOptions, Schema};
+    use crate::kql::{Budget, Database, QueryOptions, Schema};
     use crate::simulator::Scenario;
 
     const START: i64 = 29_500_000;
@@ -159,6 +160,8 @@ mod tests {
             now: fleet.pace().start_of(START + 200),
             timespan: None,
             max_rows: 10_000,
+            budget: Budget::default(),
+            elapsed: &|| Duration::ZERO,
             cancelled: &|| false,
         };
         let lets = "let window = 1d; let min_severity = 0; let min_confidence_percent = 0; let is_allowed_address = (address: string) { false };";

@@ -15,12 +15,22 @@ pub fn queries() -> BTreeMap<String, String> {
     for entry in std::fs::read_dir(format!("{FOLDER}/corpus")).unwrap() {
         let path = entry.unwrap().path();
         let topic = Path::new(&path).file_stem().unwrap().to_str().unwrap();
-        for block in read(path.to_str().unwrap()).split("// ## ").skip(1) {
-            let (name, text) = block.split_once('\n').unwrap();
-            let text = text.trim_matches('\n').to_owned();
+        for (name, text) in named(path.to_str().unwrap()) {
             let known = queries.insert(format!("{topic}/{name}"), text);
             assert!(known.is_none(), "{topic}/{name} twice");
         }
     }
     queries
+}
+
+/// The queries of a file, each headed by `// ## name`.
+pub fn named(path: &str) -> Vec<(String, String)> {
+    read(path)
+        .split("// ## ")
+        .skip(1)
+        .map(|block| {
+            let (name, text) = block.split_once('\n').unwrap();
+            (name.to_owned(), text.trim_matches('\n').to_owned())
+        })
+        .collect()
 }

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::RngSeed;
 use vminsights_exporter::kql::{
-    Analysis, Batch, BatchBuilder, Database, DateTime, QueryError, QueryOptions, Schema, TimeSpan,
-    Type, Value, analyze, run,
+    Analysis, Batch, BatchBuilder, Budget, Database, DateTime, QueryError, QueryOptions, Schema,
+    TimeSpan, Type, Value, analyze, run,
 };
 
 use crate::corpus::queries;
@@ -183,6 +183,8 @@ fn check(text: &str) {
         now: now(),
         timespan: None,
         max_rows: 100,
+        budget: Budget::default(),
+        elapsed: &|| begun.elapsed(),
         cancelled: &cancelled,
     };
     match run(rows(), text, &options) {

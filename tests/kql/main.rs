@@ -6,9 +6,12 @@
 //! that is none any more.
 
 mod corpus;
+#[cfg(feature = "programs")]
+mod differential;
 mod fuzz;
 #[cfg(feature = "programs")]
 mod judge;
+mod usage;
 mod verdict;
 
 use std::collections::BTreeMap;

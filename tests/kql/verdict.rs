@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use vminsights_exporter::kql::{Batch, Database, DateTime, QueryError, QueryOptions, Schema, run};
+use vminsights_exporter::kql::{
+    Batch, Budget, Database, DateTime, QueryError, QueryOptions, Schema, run,
+};
 
 use crate::corpus::{FOLDER, read};
 
@@ -91,6 +94,8 @@ pub fn ours(text: &str) -> Verdict {
         now: DateTime::from_unix_seconds(1_795_514_400),
         timespan: None,
         max_rows: 1000,
+        budget: Budget::default(),
+        elapsed: &|| Duration::ZERO,
         cancelled: &|| false,
     };
     match run(&Empty(Schema::vm_insights()), text, &options) {

@@ -18,8 +18,8 @@ if [ -n "$missing" ]; then
 fi
 
 python=.tools/python/bin/python
-if ! $python -c 'import prometheus_client' 2>/dev/null; then
-    echo "installing prometheus_client into .tools/python"
+if ! $python -c 'import prometheus_client, duckdb_kql' 2>/dev/null; then
+    echo "installing prometheus_client and duckdb-kql into .tools/python"
     python3 -m venv .tools/python
     .tools/python/bin/pip install --quiet --disable-pip-version-check -r tests/programs/requirements.txt
 fi

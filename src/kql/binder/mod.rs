@@ -17,9 +17,11 @@ mod summarize;
 mod tops;
 mod user_functions;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::batch::Column;
+use super::budget::Meter;
 use super::functions::Context;
 use super::plan::{Expr, Node, Plan, PlanColumn, Relation};
 use super::syntax::{
@@ -48,6 +50,8 @@ pub enum UnknownTable {
 #[derive(Clone, Copy)]
 pub struct Setting<'a> {
     pub now: DateTime,
+    /// Charged for what is worked out already.
+    pub meter: &'a Rc<Meter>,
     pub unknown_table: UnknownTable,
     /// The rows of a plan, for operators whose columns depend on them; none where the query is
     /// judged and not run.
@@ -66,7 +70,7 @@ pub fn bind(schema: &Schema, text: &str, script: &Script, setting: Setting<'_>) 
         text,
         unknown_table: setting.unknown_table,
         rows: setting.rows,
-        context: Context::new(setting.now),
+        context: Context::metered(setting.now, setting.meter),
         names: Vec::new(),
         visible: usize::MAX,
         own: Vec::new(),
@@ -76,15 +80,12 @@ pub fn bind(schema: &Schema, text: &str, script: &Script, setting: Setting<'_>) 
         relations: 0,
         slots: 0,
         applying: 0,
-        written_cells: 0,
         subqueries: Vec::new(),
         shared: Vec::new(),
         max_rows: None,
     };
     let result = binder.script(script)?;
-    if binder.context.is_overfull() {
-        return Err(super::eval::overfull());
-    }
+    setting.meter.check()?;
     Ok(Plan {
         result,
         subqueries: binder.subqueries,
@@ -113,8 +114,6 @@ struct Binder<'a> {
     /// Slots of applied rows so far, and how many of their bodies are being bound.
     slots: usize,
     applying: usize,
-    /// Cells that plugins have made so far.
-    written_cells: usize,
     subqueries: Vec<Relation>,
     shared: Vec<Relation>,
     max_rows: Option<usize>,
@@ -286,9 +285,7 @@ impl Binder<'_> {
         if self.depth >= MAX_DEPTH {
             return Err(self.too_deep());
         }
-        if self.context.is_overfull() {
-            return Err(super::eval::overfull());
-        }
+        self.context.meter.check()?;
         self.depth += 1;
         let bound = bind(self);
         self.depth -= 1;

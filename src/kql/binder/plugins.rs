@@ -10,7 +10,6 @@ use super::operators::pass;
 use super::sources::shown;
 use super::{Binder, Bound, Scope};
 use crate::kql::batch::{Column, ColumnBuilder};
-use crate::kql::eval::MAX_CELLS;
 use crate::kql::functions::{convert_to, json};
 use crate::kql::order::Key;
 use crate::kql::plan::{Expr, Node, Plan, PlanColumn, Relation, Visibility};
@@ -57,7 +56,7 @@ impl Binder<'_> {
         match (&*plugin.text, arguments) {
             ("bag_unpack", [bag, rest @ ..]) => self.bag_unpack(input, bag, rest),
             ("pivot", [pivot, rest @ ..]) => self.pivot(input, pivot, rest),
-            ("narrow", []) => self.narrow(input, &plugin.span),
+            ("narrow", []) => self.narrow(input),
             ("bag_unpack" | "pivot" | "narrow", _) => Err(self.wrong(
                 "SEM0219",
                 plugin.span.clone(),
@@ -102,13 +101,8 @@ impl Binder<'_> {
 
     /// Rows written out with these columns.
     fn written(&mut self, columns: Vec<(PlanColumn, Column)>, rows: usize) -> Bound<Relation> {
-        let cells = rows.saturating_mul(columns.len());
-        self.written_cells = self.written_cells.saturating_add(cells);
-        if self.written_cells > MAX_CELLS {
-            return Err(crate::kql::QueryError::Limit(format!(
-                "the query's plugins make more than {MAX_CELLS} cells"
-            )));
-        }
+        self.context.meter.keep(rows, columns.len());
+        self.context.meter.check()?;
         let (columns, data): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
         let node = Node::Rows {
             columns: data,
@@ -325,7 +319,7 @@ impl Binder<'_> {
     }
 
     /// A row for each cell.
-    fn narrow(&mut self, input: Relation, span: &Span) -> Bound<Relation> {
+    fn narrow(&mut self, input: Relation) -> Bound<Relation> {
         let planned = [
             shown("Row", Type::Long),
             shown("Column", Type::String),
@@ -336,15 +330,16 @@ impl Binder<'_> {
             .map(|column| ColumnBuilder::new(column.kind));
         let (data, rows) = self.rows_of(&input)?.unwrap_or_default();
         let mut cells = 0;
+        self.context
+            .meter
+            .keep(rows.saturating_mul(data.len()), planned.len());
+        self.context.meter.check()?;
         for row in 0..rows {
             for (column, values) in input.columns.iter().zip(&data) {
                 if column.visibility != Visibility::Shown {
                     continue;
                 }
                 cells += 1;
-                if cells > MAX_CELLS / 3 {
-                    return self.unsupported("narrow() of so many rows", span);
-                }
                 builders[0].push(Value::Long(row as i64));
                 builders[1].push(Value::String(column.name.clone()));
                 builders[2].push(Value::String(format_value(values.value(row))));

@@ -184,8 +184,9 @@ impl Binder<'_> {
             Source::Search(search) => self.search(search)?,
             Source::Find(find) => self.find(find)?,
             Source::ExternalData(name, declared) => {
+                // Right, but no answer: the engine does no I/O.
                 if self.rows.is_some() {
-                    return self.unsupported("externaldata", &name.span);
+                    return self.unsupported("externaldata, which reads from a URL,", &name.span);
                 }
                 self.data_table(declared, &[])?
             }

@@ -7,7 +7,7 @@ use super::{Done, Evaluator, Flow, Sink};
 use crate::kql::batch::Column;
 use crate::kql::order::Key;
 use crate::kql::plan::{ApplyNode, Expr, Relation};
-use crate::kql::value::Type;
+use crate::kql::value::{Type, Value};
 
 impl Evaluator<'_> {
     pub(super) fn apply(
@@ -25,32 +25,37 @@ impl Evaluator<'_> {
             // A chunk is far from 2^32 rows.
             for row in 0..chunk.rows as u32 {
                 self.check()?;
-                let one = chunk.take(vec![row]);
-                let within = Chunk {
-                    columns: one.columns[..apply.input.columns.len()].to_vec(),
-                    rows: 1,
-                };
-                let mut expanded = Vec::new();
-                self.expand_chunk(
-                    &within,
-                    &apply.expansion,
-                    &apply.expanded_columns,
-                    &mut |chunk| {
-                        self.keep(chunk.rows, 1)?;
-                        expanded.push(chunk);
-                        Ok(Flow::More)
-                    },
-                )?;
-                let rows = concatenate(expanded, &kinds);
-                let flow = self.with_applied(apply.slot, rows, |evaluator| {
-                    evaluator.run(&apply.body, &mut |made| {
-                        let outer = apply.outer.iter().map(|&index| {
-                            Column::Constant(one.columns[index].value(0).clone(), made.rows)
-                        });
-                        let inner = apply.inner.iter().map(|&index| made.columns[index].clone());
-                        sink(Chunk {
-                            columns: outer.chain(inner).collect(),
-                            rows: made.rows,
+                let flow = self.meter().passing(|| {
+                    let one = chunk.take(vec![row]);
+                    let within = Chunk {
+                        columns: one.columns[..apply.input.columns.len()].to_vec(),
+                        rows: 1,
+                    };
+                    let mut expanded = Vec::new();
+                    self.expand_chunk(
+                        &within,
+                        &apply.expansion,
+                        &apply.expanded_columns,
+                        &mut |chunk| {
+                            // Gone with the row.
+                            self.meter().make(chunk.rows * size_of::<Value>());
+                            self.meter().check()?;
+                            expanded.push(chunk);
+                            Ok(Flow::More)
+                        },
+                    )?;
+                    let rows = concatenate(expanded, &kinds);
+                    self.with_applied(apply.slot, rows, |evaluator| {
+                        evaluator.run(&apply.body, &mut |made| {
+                            let outer = apply.outer.iter().map(|&index| {
+                                Column::Constant(one.columns[index].value(0).clone(), made.rows)
+                            });
+                            let inner =
+                                apply.inner.iter().map(|&index| made.columns[index].clone());
+                            sink(Chunk {
+                                columns: outer.chain(inner).collect(),
+                                rows: made.rows,
+                            })
                         })
                     })
                 })?;

@@ -1,10 +1,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::kql::text::format_value;
 use crate::kql::{
-    Batch, BatchBuilder, Database, DateTime, QueryError, QueryOptions, QueryResult, Schema,
+    Batch, BatchBuilder, Budget, Database, DateTime, QueryError, QueryOptions, QueryResult, Schema,
     TimeSpan, Value, parse_datetime, run,
 };
 
@@ -75,6 +76,8 @@ fn options<'a>() -> QueryOptions<'a> {
         now: now(),
         timespan: None,
         max_rows: 1000,
+        budget: Budget::default(),
+        elapsed: &|| Duration::ZERO,
         cancelled: &|| false,
     }
 }

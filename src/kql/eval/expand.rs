@@ -18,40 +18,72 @@ impl Evaluator<'_> {
         planned: &[PlanColumn],
         sink: Sink<'_>,
     ) -> Done<Flow> {
-        let (expanded, limit) = (&expansion.values, expansion.limit);
-        let arrays: Vec<Vec<Vec<Value>>> = expanded
+        let sources: Vec<Column> = expansion
+            .values
             .iter()
-            .map(|(_, expr, _)| {
-                let values = self.evaluate(expr, chunk);
-                values
-                    .iter()
-                    .map(|value| elements(value, expansion.pairs))
-                    .collect()
-            })
+            .map(|(_, expr, _)| self.evaluate(expr, chunk))
             .collect();
-        let mut rows: Vec<u32> = Vec::new();
-        let mut offsets: Vec<usize> = Vec::new();
+        let mut made = Expanded::new(expansion);
         for row in 0..chunk.rows {
-            let count = arrays
+            // One row's arrays at a time: all rows may hold the same long one.
+            let arrays: Vec<Vec<Value>> = sources
                 .iter()
-                .map(|array| array[row].len())
-                .max()
-                .unwrap_or(0);
-            for offset in 0..count.min(limit) {
-                rows.push(row as u32);
-                offsets.push(offset);
-            }
-            if rows.len() >= CHUNK_ROWS || row + 1 == chunk.rows {
-                self.check()?;
-                let made = self.expanded(chunk, expansion, &arrays, (&rows, &offsets), planned);
-                rows.clear();
-                offsets.clear();
-                if made.rows > 0 && sink(made)? == Flow::Enough {
+                .map(|source| elements(source.value(row), expansion.pairs))
+                .collect();
+            let count = arrays.iter().map(Vec::len).max().unwrap_or(0);
+            for offset in 0..count.min(expansion.limit) {
+                made.rows.push(row as u32);
+                made.offsets.push(offset as i64);
+                for ((array, values), (_, _, kind)) in
+                    arrays.iter().zip(&mut made.values).zip(&expansion.values)
+                {
+                    let element = array.get(offset).unwrap_or(&Value::Null);
+                    values.push(self.cast(element, *kind));
+                }
+                if made.rows.len() == CHUNK_ROWS
+                    && self.hand_on(&mut made, chunk, expansion, planned, sink)? == Flow::Enough
+                {
                     return Ok(Flow::Enough);
                 }
             }
         }
-        Ok(Flow::More)
+        self.hand_on(&mut made, chunk, expansion, planned, sink)
+    }
+
+    /// The rows made so far, whose columns are `planned`.
+    fn hand_on(
+        &self,
+        made: &mut Expanded,
+        chunk: &Chunk,
+        expansion: &Expansion,
+        planned: &[PlanColumn],
+        sink: Sink<'_>,
+    ) -> Done<Flow> {
+        self.check()?;
+        if made.rows.is_empty() {
+            return Ok(Flow::More);
+        }
+        let Expanded {
+            rows,
+            offsets,
+            values,
+        } = std::mem::replace(made, Expanded::new(expansion));
+        let count = rows.len();
+        let mut columns = widened(&chunk.take(rows), planned);
+        for ((target, _, kind), values) in expansion.values.iter().zip(values) {
+            columns[*target] = column(values, *kind);
+        }
+        if expansion.index {
+            let arrives = planned
+                .last()
+                .is_some_and(|last| last.visibility == Visibility::Ingestion);
+            let at = columns.len() - 1 - usize::from(arrives);
+            columns[at] = Column::Plain(offsets.into_iter().map(Value::Long).collect());
+        }
+        sink(Chunk {
+            columns,
+            rows: count,
+        })
     }
 
     /// The element as this type, if it is of the type already: texts are not read. Moments, lengths
@@ -63,40 +95,23 @@ impl Evaluator<'_> {
         }
         convert_to(kind)(&self.context, &[element])
     }
+}
 
-    /// The rows at these positions, each with the elements at its offset.
-    fn expanded(
-        &self,
-        chunk: &Chunk,
-        expansion: &Expansion,
-        arrays: &[Vec<Vec<Value>>],
-        (rows, offsets): (&[u32], &[usize]),
-        planned: &[PlanColumn],
-    ) -> Chunk {
-        let taken = chunk.take(rows.to_vec());
-        let mut columns = widened(&taken, planned);
-        for ((target, _, kind), array) in expansion.values.iter().zip(arrays) {
-            let values = rows
-                .iter()
-                .zip(offsets)
-                .map(|(row, offset)| {
-                    let element = array[*row as usize].get(*offset).unwrap_or(&Value::Null);
-                    self.cast(element, *kind)
-                })
-                .collect();
-            columns[*target] = column(values, *kind);
-        }
-        if expansion.index {
-            let arrives = planned
-                .last()
-                .is_some_and(|last| last.visibility == Visibility::Ingestion);
-            let at = columns.len() - 1 - usize::from(arrives);
-            let numbers = offsets.iter().map(|offset| Value::Long(*offset as i64));
-            columns[at] = Column::Plain(numbers.collect());
-        }
-        Chunk {
-            columns,
-            rows: rows.len(),
+/// Rows on their way out.
+struct Expanded {
+    /// Where each row comes from, and its element's place in the array.
+    rows: Vec<u32>,
+    offsets: Vec<i64>,
+    /// The elements, for each of the expansion's columns.
+    values: Vec<Vec<Value>>,
+}
+
+impl Expanded {
+    fn new(expansion: &Expansion) -> Self {
+        Self {
+            rows: Vec::new(),
+            offsets: Vec::new(),
+            values: vec![Vec::new(); expansion.values.len()],
         }
     }
 }

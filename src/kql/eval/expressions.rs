@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::chunk::Chunk;
 use super::{Answer, Evaluator, column};
 use crate::kql::batch::Column;
+use crate::kql::budget::Meter;
 use crate::kql::functions::Context;
 use crate::kql::operators;
 use crate::kql::order::Key;
@@ -55,7 +56,7 @@ fn case(values: &[&Value]) -> Value {
     values.last().map_or(Value::Null, |value| (*value).clone())
 }
 
-fn is_member(answer: &Answer, operator: ListOperator, value: &Value) -> Value {
+fn is_member(meter: &Meter, answer: &Answer, operator: ListOperator, value: &Value) -> Value {
     let found = match operator.test {
         ListTest::In if operator.case_sensitive => {
             answer.members.contains(&Key(vec![value.clone()]))
@@ -64,6 +65,11 @@ fn is_member(answer: &Answer, operator: ListOperator, value: &Value) -> Value {
             .lower_case
             .contains(format_value(value).to_lowercase().as_str()),
         ListTest::HasAny | ListTest::HasAll => {
+            // Each member is looked for: the work grows with both sides.
+            meter.pass(answer.members.len());
+            if !meter.lasts() {
+                return Value::Null;
+            }
             let members: Vec<&Value> = answer.members.iter().flat_map(|key| &key.0).collect();
             return operators::list(operator, value, &members);
         }
@@ -150,7 +156,7 @@ impl Evaluator<'_> {
             Function::InSubquery(operator, index) => {
                 let answer = self.subqueries.borrow()[index].clone();
                 map(arguments, rows, kind, |values| {
-                    is_member(&answer, operator, values[0])
+                    is_member(self.meter(), &answer, operator, values[0])
                 })
             }
         }

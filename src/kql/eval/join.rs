@@ -15,6 +15,9 @@ impl Evaluator<'_> {
     pub(super) fn join(&self, join: &JoinNode, relation: &Relation, sink: Sink<'_>) -> Done<Flow> {
         let left = self.collect(&join.left)?;
         let right = self.collect(&join.right)?;
+        // Each side's keys stand beside its rows.
+        self.keep(left.rows, join.left_keys.len() + 1)?;
+        self.keep(right.rows, join.right_keys.len() + 2)?;
         let left_keys = keys(&left, &join.left_keys);
         let right_keys = keys(&right, &join.right_keys);
         let mut out = Output {

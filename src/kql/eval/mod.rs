@@ -13,7 +13,7 @@ mod sort;
 mod summarize;
 mod tops;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,14 +22,13 @@ use chunk::{Chunk, concatenate};
 pub use expressions::constant;
 
 use super::batch::Column;
+use super::budget::Meter;
 use super::functions::Context;
 use super::order::Key;
 use super::plan::{Node, Plan, Relation, Visibility};
 use super::value::{Type, Value};
 use super::{Database, Partial, QueryError, QueryOptions, QueryResult};
 
-/// The most cells that a query's operators may keep, all counted together.
-pub const MAX_CELLS: usize = 50_000_000;
 /// Rows made or looked at between two looks at the time.
 const CHUNK_ROWS: usize = 8192;
 
@@ -45,9 +44,15 @@ enum Flow {
 type Sink<'s> = &'s mut dyn FnMut(Chunk) -> Done<Flow>;
 
 /// # Errors
-/// [`QueryError::Cancelled`], or [`QueryError::Limit`] where the query needs too much memory.
-pub fn run(database: &dyn Database, plan: &Plan, options: &QueryOptions<'_>) -> Done<QueryResult> {
-    Evaluator::ready(database, plan, options)?.result(plan.max_rows.unwrap_or(options.max_rows))
+/// [`QueryError::Cancelled`], or [`QueryError::Limit`] where the query's budget is used up.
+pub fn run(
+    database: &dyn Database,
+    plan: &Plan,
+    options: &QueryOptions<'_>,
+    meter: &Rc<Meter>,
+) -> Done<QueryResult> {
+    Evaluator::ready(database, plan, options, meter)?
+        .result(plan.max_rows.unwrap_or(options.max_rows))
 }
 
 /// All of a plan's rows: its columns, hidden ones too, and how many rows they have.
@@ -58,8 +63,9 @@ pub fn rows(
     database: &dyn Database,
     plan: &Plan,
     options: &QueryOptions<'_>,
+    meter: &Rc<Meter>,
 ) -> Done<(Vec<Column>, usize)> {
-    let all = Evaluator::ready(database, plan, options)?.collect(&plan.result)?;
+    let all = Evaluator::ready(database, plan, options, meter)?.collect(&plan.result)?;
     Ok((all.columns, all.rows))
 }
 
@@ -74,8 +80,6 @@ struct Evaluator<'a> {
     shared: RefCell<Vec<Option<Rc<Vec<Chunk>>>>>,
     /// The rows that each slot is at.
     applied: RefCell<HashMap<usize, Chunk>>,
-    /// Cells kept so far.
-    cells: Cell<usize>,
 }
 
 /// The first column of a subquery.
@@ -92,16 +96,16 @@ impl<'a> Evaluator<'a> {
         database: &'a dyn Database,
         plan: &'a Plan,
         options: &'a QueryOptions<'a>,
+        meter: &Rc<Meter>,
     ) -> Done<Self> {
         let evaluator = Self {
             database,
             options,
-            context: Context::new(options.now),
+            context: Context::metered(options.now, meter),
             plan,
             subqueries: RefCell::default(),
             shared: RefCell::new(vec![None; plan.shared.len()]),
             applied: RefCell::default(),
-            cells: Cell::new(0),
         };
         for subquery in &plan.subqueries {
             let answer = evaluator.subquery(subquery)?;
@@ -120,6 +124,7 @@ impl Evaluator<'_> {
         let mut chunks: Vec<Chunk> = Vec::new();
         let mut rows = 0;
         let mut more = false;
+        let mut seen = self.meter().made_so_far();
         self.run(relation, &mut |chunk| {
             let mut chunk = Chunk {
                 columns: shown
@@ -132,7 +137,7 @@ impl Evaluator<'_> {
                 more = true;
                 chunk = chunk.head(max_rows - rows);
             }
-            self.keep(chunk.rows, shown.len())?;
+            self.keep_rows(chunk.rows, shown.len(), &mut seen)?;
             rows += chunk.rows;
             chunks.push(chunk);
             Ok(if more { Flow::Enough } else { Flow::More })
@@ -167,10 +172,12 @@ impl Evaluator<'_> {
             lower_case: HashSet::new(),
         };
         let mut first = true;
+        let mut seen = self.meter().made_so_far();
         self.run(relation, &mut |chunk| {
             let Some(column) = column.map(|index| &chunk.columns[index]) else {
                 return Ok(Flow::Enough);
             };
+            self.keep_rows(0, 0, &mut seen)?;
             for row in 0..chunk.rows {
                 let value = column.value(row);
                 if std::mem::take(&mut first) {
@@ -188,8 +195,15 @@ impl Evaluator<'_> {
         Ok(answer)
     }
 
-    /// Hands the relation's chunks to `sink`, none of them empty.
+    /// Hands the relation's chunks to `sink`, none of them empty; each is charged.
     fn run(&self, relation: &Relation, sink: Sink<'_>) -> Done<Flow> {
+        self.node(relation, &mut |chunk| {
+            self.meter().pass(chunk.rows);
+            self.meter().passing(|| sink(chunk))
+        })
+    }
+
+    fn node(&self, relation: &Relation, sink: Sink<'_>) -> Done<Flow> {
         match &relation.node {
             Node::Scan {
                 table,
@@ -327,8 +341,9 @@ impl Evaluator<'_> {
         }
         let relation = &self.plan.shared[index];
         let mut chunks = Vec::new();
+        let mut seen = self.meter().made_so_far();
         self.run(relation, &mut |chunk| {
-            self.keep(chunk.rows, chunk.columns.len())?;
+            self.keep_rows(chunk.rows, chunk.columns.len(), &mut seen)?;
             chunks.push(chunk);
             Ok(Flow::More)
         })?;
@@ -340,9 +355,10 @@ impl Evaluator<'_> {
     /// All the relation's rows in one chunk.
     fn collect(&self, relation: &Relation) -> Done<Chunk> {
         let mut chunks = Vec::new();
+        let mut seen = self.meter().made_so_far();
         self.run(relation, &mut |chunk| {
             self.check()?;
-            self.keep(chunk.rows, chunk.columns.len())?;
+            self.keep_rows(chunk.rows, chunk.columns.len(), &mut seen)?;
             chunks.push(chunk);
             Ok(Flow::More)
         })?;
@@ -350,29 +366,28 @@ impl Evaluator<'_> {
         Ok(concatenate(chunks, &kinds))
     }
 
-    /// Accounts for rows that are kept.
+    fn meter(&self) -> &Meter {
+        &self.context.meter
+    }
+
+    /// Charges cells that are kept.
     fn keep(&self, rows: usize, columns: usize) -> Done<()> {
-        let cells = self
-            .cells
-            .get()
-            .saturating_add(rows.saturating_mul(columns.max(1)));
-        self.cells.set(cells);
-        if cells > MAX_CELLS {
-            return Err(QueryError::Limit(format!(
-                "the query keeps more than {MAX_CELLS} cells in memory"
-            )));
-        }
-        Ok(())
+        self.meter().keep(rows, columns);
+        self.meter().check()
+    }
+
+    /// Charges rows that are kept, with what has been made for them: what is new since `seen`.
+    fn keep_rows(&self, rows: usize, columns: usize, seen: &mut u64) -> Done<()> {
+        self.meter().keep_made(seen);
+        self.keep(rows, columns)
     }
 
     fn check(&self) -> Done<()> {
         if (self.options.cancelled)() {
             return Err(QueryError::Cancelled);
         }
-        if self.context.is_overfull() {
-            return Err(overfull());
-        }
-        Ok(())
+        self.meter().check_time((self.options.elapsed)())?;
+        self.meter().check()
     }
 
     /// As [`Self::check`], once in a while of a loop over rows.
@@ -382,11 +397,6 @@ impl Evaluator<'_> {
         }
         Ok(())
     }
-}
-
-/// The query's texts and arrays take too much.
-pub fn overfull() -> QueryError {
-    QueryError::Limit("the query makes texts and arrays that take too much memory".into())
 }
 
 /// A column of these values; a null string is empty.

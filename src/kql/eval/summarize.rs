@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use super::chunk::Chunk;
 use super::expressions::all_rows;
@@ -18,6 +17,65 @@ use crate::kql::value::{Type, Value};
 struct Groups {
     numbers: HashMap<Key, usize>,
     states: Vec<Vec<Box<dyn Accumulator>>>,
+    /// For each aggregate.
+    waiting: Vec<Waiting>,
+}
+
+/// Chunks after which waiting rows are added.
+const MAX_WAITING: usize = 8;
+
+/// The best row of each group among the last chunks, for an aggregate that wants no other: a row of
+/// many columns is then copied once in a while, and not for every chunk.
+#[derive(Clone, Default)]
+struct Waiting {
+    /// The aggregate's arguments.
+    chunks: Vec<Vec<Column>>,
+    /// The chunk and the row, by group.
+    best: Vec<Option<(usize, u32)>>,
+    /// The groups that have one.
+    touched: Vec<usize>,
+}
+
+impl Waiting {
+    /// Of equal measures the first counts. `numbers` are the rows' groups, of which there are `groups`.
+    fn push(
+        &mut self,
+        wanted: Ordering,
+        arguments: Vec<Column>,
+        rows: Vec<u32>,
+        (numbers, groups): (&[usize], usize),
+    ) {
+        let chunk = self.chunks.len();
+        self.chunks.push(arguments);
+        self.best.resize(groups, None);
+        let measure = |chunk: usize, row: u32| self.chunks[chunk][0].value(row as usize);
+        for row in rows {
+            let group = numbers[row as usize];
+            let best = &mut self.best[group];
+            let better = match *best {
+                Some((before, at)) => is_better(wanted, measure(chunk, row), measure(before, at)),
+                None => {
+                    self.touched.push(group);
+                    true
+                }
+            };
+            if better {
+                *best = Some((chunk, row));
+            }
+        }
+    }
+
+    /// Adds the rows to the groups' states of the aggregate at `at`.
+    fn empty(&mut self, states: &mut [Vec<Box<dyn Accumulator>>], at: usize) {
+        for group in self.touched.drain(..) {
+            if let Some((chunk, row)) = self.best[group].take() {
+                let arguments = self.chunks[chunk].iter();
+                let values: Vec<&Value> = arguments.map(|one| one.value(row as usize)).collect();
+                states[group][at].add(&values);
+            }
+        }
+        self.chunks.clear();
+    }
 }
 
 impl Groups {
@@ -52,15 +110,30 @@ impl Evaluator<'_> {
         aggregates: &[AggregateCall],
         relation: &Relation,
     ) -> Done<Chunk> {
-        let mut groups = Groups::default();
+        let mut groups = Groups {
+            waiting: vec![Waiting::default(); aggregates.len()],
+            ..Groups::default()
+        };
         if keys.is_empty() {
             // No rows are a group too.
             groups.number(Key(Vec::new()), aggregates);
         }
+        // Any text may be a group's key, or its greatest.
+        let keeps_values = keys
+            .iter()
+            .chain(aggregates.iter().flat_map(|call| &call.arguments))
+            .any(|expr| matches!(expr.kind, Type::String | Type::Dynamic));
+        let mut seen = self.meter().made_so_far();
         self.run(input, &mut |chunk| {
             self.add_chunk(&mut groups, keys, aggregates, &chunk)?;
+            if keeps_values {
+                self.keep_rows(0, 0, &mut seen)?;
+            }
             Ok(Flow::More)
         })?;
+        for (at, waiting) in groups.waiting.iter_mut().enumerate() {
+            waiting.empty(&mut groups.states, at);
+        }
         let mut columns: Vec<Vec<Value>> = vec![Vec::new(); relation.columns.len()];
         let mut ordered: Vec<(Key, usize)> = groups.numbers.into_iter().collect();
         ordered.sort_by_key(|(_, number)| *number);
@@ -102,10 +175,13 @@ impl Evaluator<'_> {
                 .states
                 .first()
                 .is_some_and(|states| states[at].keeps_rows());
-            if keeps {
-                self.keep(chunk.rows, 1)?;
-            }
             let arguments = self.columns(&call.arguments, chunk);
+            if keeps {
+                for argument in &arguments {
+                    self.meter().keep_copies(argument);
+                }
+                self.meter().check()?;
+            }
             let selected = call
                 .condition
                 .as_ref()
@@ -114,13 +190,15 @@ impl Evaluator<'_> {
                 .states
                 .first()
                 .and_then(|states| states[at].wants_only());
-            let selected = match (only, arguments.first()) {
-                (Some(wanted), Some(measure)) => {
-                    let rows = selected.unwrap_or_else(|| all_rows(chunk));
-                    Some(best_rows(wanted, measure, &numbers, rows))
+            if let Some(wanted) = only {
+                let rows = selected.unwrap_or_else(|| all_rows(chunk));
+                let waiting = &mut groups.waiting[at];
+                waiting.push(wanted, arguments, rows, (&numbers, groups.states.len()));
+                if waiting.chunks.len() == MAX_WAITING {
+                    waiting.empty(&mut groups.states, at);
                 }
-                _ => selected,
-            };
+                continue;
+            }
             let mut values: Vec<&Value> = Vec::with_capacity(arguments.len());
             let mut add = |row: usize| {
                 values.clear();
@@ -177,32 +255,10 @@ impl Evaluator<'_> {
             numbers.push(number);
         }
         let new = groups.states.len() - before;
-        self.keep(new, keys.len() + 4 * aggregates.len())?;
+        let widths: usize = aggregates.iter().map(|call| 4 + call.width).sum();
+        self.keep(new, keys.len() + widths)?;
         Ok(numbers)
     }
-}
-
-/// Of each group's rows the one with the greatest (least) measure, so that a row of many columns is
-/// looked at as a whole only once for each group.
-fn best_rows(wanted: Ordering, measure: &Column, numbers: &[usize], rows: Vec<u32>) -> Vec<u32> {
-    let mut places: HashMap<usize, usize> = HashMap::new();
-    let mut best: Vec<u32> = Vec::new();
-    for row in rows {
-        match places.entry(numbers[row as usize]) {
-            Entry::Vacant(place) => {
-                place.insert(best.len());
-                best.push(row);
-            }
-            Entry::Occupied(place) => {
-                let kept = &mut best[*place.get()];
-                let (value, before) = (measure.value(row as usize), measure.value(*kept as usize));
-                if is_better(wanted, value, before) {
-                    *kept = row;
-                }
-            }
-        }
-    }
-    best
 }
 
 fn key(columns: &[Column], row: usize) -> Key {

@@ -8,6 +8,7 @@ mod arrays;
 mod bags;
 mod convert;
 mod encoding;
+mod filters;
 mod fits;
 mod formats;
 mod geo;
@@ -26,11 +27,13 @@ mod window;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
 
 use super::batch::Column;
+use super::budget::{Budget, Meter};
 use super::value::{DateTime, Type, Value};
 
 pub use bags::{pack_all, parse_keys};
@@ -40,17 +43,14 @@ pub struct Context {
     pub now: DateTime,
     /// Patterns seen so far; none where a pattern is malformed.
     regexes: RefCell<HashMap<Arc<str>, Option<Regex>>>,
-    /// What the long results so far take, in bytes.
-    produced: Cell<usize>,
-    overfull: Cell<bool>,
+    /// Charged for long results.
+    pub meter: Rc<Meter>,
     /// Where the row of random numbers is at.
     seed: Cell<u64>,
 }
 
-/// The most that long results may take over a whole query, in bytes.
-const MAX_PRODUCED: usize = 1 << 28;
 /// Results up to so many bytes are not counted.
-const SHORT: usize = 1024;
+const SHORT: usize = 64;
 /// The deepest dynamic value.
 const MAX_DYNAMIC_DEPTH: usize = 256;
 /// Compiled patterns that are kept, and the most that one may take, in bytes.
@@ -58,12 +58,17 @@ const MAX_PATTERNS: usize = 100;
 const MAX_PATTERN_SIZE: usize = 1 << 20;
 
 impl Context {
+    /// For a computation of its own.
     pub fn new(now: DateTime) -> Self {
+        Self::metered(now, &Rc::new(Meter::new(Budget::default())))
+    }
+
+    /// For one of many computations of a query.
+    pub fn metered(now: DateTime, meter: &Rc<Meter>) -> Self {
         Self {
             now,
             regexes: RefCell::default(),
-            produced: Cell::new(0),
-            overfull: Cell::new(false),
+            meter: meter.clone(),
             seed: Cell::new(now.0.cast_unsigned()),
         }
     }
@@ -77,30 +82,24 @@ impl Context {
         mixed ^ mixed >> 31
     }
 
-    /// Lets a kernel's result pass, or null once the results take too much: see
-    /// [`Self::is_overfull`]. Texts and arrays can double with every call.
+    /// Lets a kernel's result pass, or null once the results take too much: the meter says so from
+    /// then on. Texts and arrays can double with every call.
     pub fn admit(&self, value: Value) -> Value {
         let size = match &value {
             Value::String(text) => Some(text.len()),
             Value::Dynamic(json) => size(json, MAX_DYNAMIC_DEPTH),
             _ => return value,
         };
-        let produced = match size {
+        match size {
             Some(size) if size <= SHORT => return value,
-            Some(size) => self.produced.get().saturating_add(size),
-            None => usize::MAX,
-        };
-        self.produced.set(produced);
-        if produced > MAX_PRODUCED {
-            self.overfull.set(true);
-            return Value::Null;
+            Some(size) => self.meter.make(size),
+            None => self.meter.make(usize::MAX),
         }
-        value
-    }
-
-    /// Whether results were left out since they took too much: the query cannot go on.
-    pub fn is_overfull(&self) -> bool {
-        self.overfull.get()
+        if self.meter.lasts() {
+            value
+        } else {
+            Value::Null
+        }
     }
 
     /// Null if the pattern is no regular expression.
@@ -380,6 +379,7 @@ pub fn scalar_functions() -> impl Iterator<Item = &'static ScalarFunction> {
         network::ROWS,
         patterns::ROWS,
         series::ROWS,
+        filters::ROWS,
         special_math::ROWS,
         strings::ROWS,
         terms::ROWS,

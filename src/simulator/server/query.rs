@@ -19,7 +19,7 @@ use super::request::{Preferences, QueryRequest, cache_age, is_json};
 use super::resource::Part;
 use super::wire::{self, Body, Extras};
 use super::{Workspace, headers, timespan};
-use crate::kql::{self, Database, QueryError, QueryOptions};
+use crate::kql::{self, Budget, Database, QueryError, QueryOptions};
 
 /// Rows beyond which the service cuts a result.
 const MAX_ROWS: usize = 500_000;
@@ -214,6 +214,8 @@ impl Run {
             now: self.workspace.clock.now(),
             timespan: self.bounds,
             max_rows: MAX_ROWS,
+            budget: Budget::default(),
+            elapsed: &|| started.elapsed(),
             cancelled: &|| cancelled.load(Ordering::Relaxed),
         };
         let tables = &*self.workspace.tables;

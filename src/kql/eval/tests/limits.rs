@@ -33,39 +33,19 @@ fn a_range_without_end_begins_at_once_and_can_be_stopped() {
     };
     let stopped = run(&Tables::new(), &format!("{endless} | count"), &impatient);
     assert_eq!(stopped.unwrap_err(), QueryError::Cancelled);
-    // Wide, so that the limit is near.
-    let wide: String = (0..500).map(|at| format!(", c{at} = 1")).collect();
-    let kept = run(
-        &Tables::new(),
-        &format!("{endless} | project x{wide} | sort by x"),
-        &options(),
-    );
-    assert_eq!(
-        kept.unwrap_err().to_string(),
-        "the query keeps more than 50000000 cells in memory"
-    );
 }
 
-#[test]
-fn values_that_grow_without_bound_are_stopped() {
-    let grow = |step: &str| format!("print x = 1 | extend s = {step}");
-    let text = grow("tostring(x)") + &" | extend s = strcat(s, s, s, s)".repeat(60);
-    let array = grow("pack_array(x)") + &" | extend s = pack_array(pack_array(s))".repeat(150);
-    for query in [text, array] {
-        assert_eq!(
-            run(&Tables::new(), &query, &options())
-                .unwrap_err()
-                .to_string(),
-            "the query makes texts and arrays that take too much memory"
-        );
-    }
-}
+const RUNAWAY: &str = "Query execution has exceeded the allowed limits (80DA0001): Runaway query (E_RUNAWAY_QUERY): its operators hand on more than 100000 rows";
+const LOW_MEMORY: &str = "Query execution lacks memory resources to complete (80DA0007): Low memory condition (E_LOW_MEMORY_CONDITION): the query needs more than 1048576 bytes";
 
-/// Ends as `run` does, and within a number of looks at the time that a server's limit stands for.
+/// The error of a query that has a small budget.
 fn hostile(text: &str) -> String {
-    let looks = AtomicUsize::new(0);
     let bounded = QueryOptions {
-        cancelled: &|| looks.fetch_add(1, Ordering::Relaxed) > 200,
+        budget: Budget {
+            rows: 100_000,
+            bytes: 1 << 20,
+            ..Budget::default()
+        },
         ..options()
     };
     match run(&Tables::new(), text, &bounded) {
@@ -76,30 +56,129 @@ fn hostile(text: &str) -> String {
 
 #[test]
 fn hostile_queries_end_in_a_limit() {
-    let cancelled = "the query was cancelled";
     let range = "range x from 1 to 1000000000000 step 1";
+    let some = "range x from 1 to 1000 step 1 | extend k = 1";
+    let crossed = format!("join kind=inner ({some}) on k");
+    let text = "print x = 1 | extend s = tostring(x)".to_owned()
+        + &" | extend s = strcat(s, s, s, s)".repeat(60);
+    let array = "print x = 1 | extend s = pack_array(x)".to_owned()
+        + &" | extend s = pack_array(pack_array(s))".repeat(150);
     for (query, expected) in [
+        (format!("{range} | count"), RUNAWAY),
+        (format!("{some} | {crossed} | count"), RUNAWAY),
         (
-            format!("{range} | summarize percentile(x % 7, 50)"),
-            cancelled,
+            format!("{some} | {crossed} | {crossed} | {crossed}"),
+            LOW_MEMORY,
+        ),
+        (format!("{some} | mv-expand y = range(1, 1000, 1) | count"), RUNAWAY),
+        (format!("{some} | mv-apply y = range(1, 1000, 1) on (count)"), RUNAWAY),
+        (
+            format!("{some} | where tostring(x) has_any ({some} | project tostring(x))"),
+            RUNAWAY,
+        ),
+        (format!("{range} | sort by x"), LOW_MEMORY),
+        (format!("{range} | summarize count() by x"), LOW_MEMORY),
+        (format!("{range} | summarize percentile(x % 7, 50)"), LOW_MEMORY),
+        (format!("{range} | summarize make_list(x)"), LOW_MEMORY),
+        (
+            format!("let s = strcat_array(repeat('a', 1024), ''); {some} | summarize make_list(s)"),
+            LOW_MEMORY,
         ),
         (
-            format!(
-                "{range} | extend k = 1 | join kind=inner ({range} | take 5000 | extend k = 1) on k | count"
-            ),
-            cancelled,
+            format!("{range} | extend s = strcat_array(repeat(x, 100), '') | summarize max(s)"),
+            LOW_MEMORY,
         ),
         (
-            format!("{range} | mv-expand y = range(1, 1000, 1) | count"),
-            cancelled,
+            format!("let m = materialize({range}); m | union m | count"),
+            LOW_MEMORY,
+        ),
+        (format!("print toscalar({range} | summarize make_set(x))"), LOW_MEMORY),
+        (
+            "range x from 1 to 100 step 1 | make-series count() on x from 1 to 100000 step 1 by x"
+                .into(),
+            LOW_MEMORY,
         ),
         (
-            "range x from 1 to 100 step 1 | make-series count() on x from 1 to 1000000000000 step 1".into(),
+            "range x from 1 to 100 step 1 | make-series count() on x from 1 to 1000000000000 step 1"
+                .into(),
             "a series may have 1048576 bins",
         ),
+        (format!("{range} | evaluate narrow()"), LOW_MEMORY),
+        (text, LOW_MEMORY),
+        (array, LOW_MEMORY),
     ] {
         assert_eq!(hostile(&query), expected, "{query}");
     }
+}
+
+#[test]
+fn what_has_passed_by_is_not_kept() {
+    let bounded = QueryOptions {
+        budget: Budget {
+            bytes: 40 << 20,
+            ..Budget::default()
+        },
+        ..options()
+    };
+    // 27 MB in each of five chunks.
+    let query = |end| {
+        format!(
+            "range x from 1 to 40000 step 1
+            | extend s = strcat_array(repeat(x % 10, 100), '')
+            | {end}"
+        )
+    };
+    let counted = run(
+        &Tables::new(),
+        &query("where s startswith '1' | count"),
+        &bounded,
+    );
+    assert_eq!(rows(&counted.unwrap()), ["4000"]);
+    let kept = run(&Tables::new(), &query("sort by s"), &bounded);
+    assert_eq!(
+        kept.unwrap_err().to_string(),
+        LOW_MEMORY.replace("1048576", "41943040")
+    );
+}
+
+#[test]
+fn every_table_that_is_searched_is_charged() {
+    let bounded = QueryOptions {
+        budget: Budget {
+            rows: 3,
+            ..Budget::default()
+        },
+        ..options()
+    };
+    let tables = packs::sample();
+    let searched = run(&tables, "search 'vm-1'", &bounded);
+    assert_eq!(
+        searched.unwrap_err(),
+        crate::kql::QueryError::Limit(RUNAWAY.replace("100000", "3"))
+    );
+    assert!(run(&tables, "search 'vm-1'", &options()).is_ok());
+}
+
+#[test]
+fn a_query_has_so_much_time() {
+    let looks = AtomicU64::new(0);
+    let bounded = QueryOptions {
+        budget: Budget {
+            time: Duration::from_secs(5),
+            ..Budget::default()
+        },
+        elapsed: &|| Duration::from_secs(looks.fetch_add(1, Ordering::Relaxed)),
+        ..options()
+    };
+    let late = run(
+        &Tables::new(),
+        "range x from 1 to 1000000 step 1 | count",
+        &bounded,
+    );
+    assert_eq!(
+        late.unwrap_err().to_string(),
+        "Query execution has exceeded the allowed limits (80DA0001): Runaway query (E_RUNAWAY_QUERY): it takes longer than 5 seconds"
+    );
 }
 
 #[test]
