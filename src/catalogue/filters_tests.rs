@@ -25,6 +25,8 @@ fn printed(filters: &FilterSettings, expressions: &[String]) -> Vec<String> {
         now: DateTime::from_unix_seconds(1_700_000_000),
         timespan: None,
         max_rows: 2,
+        budget: kql::Budget::default(),
+        elapsed: &|| std::time::Duration::ZERO,
         cancelled: &|| false,
     };
     let answer = kql::run(&NoRows(Schema::default()), &text, &options)

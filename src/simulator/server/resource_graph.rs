@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Query, State};
@@ -15,8 +16,8 @@ use serde_json::{Map, Value as Json, json};
 use super::resource_manager::{ManagerError, WORKSPACE_TYPE};
 use super::{NAME, REGION, RESOURCE_GROUP, SUBSCRIPTION, Workspace, headers, wire};
 use crate::kql::{
-    self, Batch, BatchBuilder, Column, Database, DateTime, QueryError, QueryOptions, QueryResult,
-    Schema, Type, Value,
+    self, Batch, BatchBuilder, Budget, Column, Database, DateTime, QueryError, QueryOptions,
+    QueryResult, Schema, Type, Value,
 };
 
 /// The most rows in one page, and those of a request that says nothing.
@@ -95,10 +96,13 @@ pub async fn post(
 fn answer(workspace: &Workspace, request: &Request) -> Result<Json, ManagerError> {
     let (skip, top) = request.options.bounds()?;
     let graph = Graph::of(workspace, request.subscriptions.as_deref())?;
+    let started = Instant::now();
     let options = QueryOptions {
         now: workspace.clock.now(),
         timespan: None,
         max_rows: MAX_ROWS,
+        budget: Budget::default(),
+        elapsed: &|| started.elapsed(),
         cancelled: &|| false,
     };
     let result = kql::run(&graph, &request.query, &options).map_err(query_error)?;
