@@ -212,7 +212,7 @@ test("another workspace is refused", async () => {
 // web-1 is a resource in Azure; what db-1 sent bears no resource's id.
 for (const [name, resource, expected] of [
   ["a resource", WEB_1, ["nginx", "curl"]],
-  ["a resource in capitals", WEB_1.toUpperCase(), ["nginx", "curl"]],
+  ["a resource in capitals", `/subscriptions${WEB_1.slice("/subscriptions".length).toUpperCase()}`, ["nginx", "curl"]],
   ["a resource group", WEB_1.split("/providers/")[0], ["nginx", "curl"]],
   ["the workspace's own resource", WORKSPACE, ["nginx", "curl", "postgres"]],
 ]) {
