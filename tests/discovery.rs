@@ -239,7 +239,7 @@ async fn a_simulated_workspace_is_found_and_polled() {
   credential: {{client_secret: {{tenant_id: {}, client_id: {}, secret_file: secret}}}}
   ca_file: ca.pem
 packs: [feed]
-discover: {{subscriptions: [{}]}}
+discover: {{subscriptions: [{}], tag_labels: [team]}}
 ",
         access.endpoint,
         access.audience,
@@ -263,6 +263,20 @@ discover: {{subscriptions: [{}]}}
         access.workspace_id
     );
     assert!(exporter.log().contains(&came), "{}", exporter.log());
+    let page = exporter.get("/metrics").await.1;
+    let info = page
+        .lines()
+        .find(|line| line.starts_with("vminsights_workspace_info{"))
+        .unwrap();
+    for label in [
+        format!("workspace_id=\"{}\"", access.workspace_id),
+        format!("subscription_id=\"{}\"", access.subscription_id),
+        "resource_group=\"simulated\"".to_owned(),
+        "location=\"local\"".to_owned(),
+        "tag_team=\"\"".to_owned(),
+    ] {
+        assert!(info.contains(&label), "{label} in {info}");
+    }
     simulator.stop().await;
 }
 

@@ -72,6 +72,7 @@ impl Rig {
             },
             ca_file: Some(ca),
             proxy: None,
+            allow_http_on_loopback: false,
             budget: BudgetSettings::default(),
         };
         let workspace = Workspace {

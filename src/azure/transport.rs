@@ -58,7 +58,7 @@ pub(super) const USER_AGENT: &str = concat!("vminsights-exporter/", env!("CARGO_
 /// For the Logs Query API: as [`azure_client`], unless the settings put it on this machine in plain
 /// http. Then no proxy stands between, which would carry the token off.
 pub(super) fn logs_client(settings: &AzureSettings) -> Result<reqwest::Client, ClientError> {
-    if settings.endpoints.logs.scheme() == "https" {
+    if settings.endpoints.logs.scheme() == "https" || !settings.allow_http_on_loopback {
         return azure_client(settings);
     }
     common(settings)?

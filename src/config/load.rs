@@ -139,6 +139,7 @@ impl Reader<'_> {
                 rule.map_err(|rule| self.problem(yaml::line(&proxy), rule))
                     .ok()
             }),
+            allow_http_on_loopback: raw.allow_http_on_loopback,
             budget: self.budget(raw.requests_per_30s, raw.concurrent_requests),
         }
     }

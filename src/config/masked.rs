@@ -62,6 +62,7 @@ impl Pairs {
             credential,
             ca_file,
             proxy,
+            allow_http_on_loopback,
             budget,
         } = settings;
         self.add("azure.cloud", cloud(endpoints));
@@ -82,6 +83,10 @@ impl Pairs {
         self.add(
             "azure.proxy",
             proxy.unwrap_or_else(|| "as the environment says".into()),
+        );
+        self.add(
+            "azure.allow_http_on_loopback",
+            allow_http_on_loopback.to_string(),
         );
         let BudgetSettings {
             requests_per_30s,
@@ -359,6 +364,7 @@ azure.credential.client_id: c-1
 azure.credential.secret: from file azure
 azure.ca_file: file ca.pem
 azure.proxy: http://proxy.example:3128
+azure.allow_http_on_loopback: false
 azure.requests_per_30s: 180
 azure.concurrent_requests: 4
 workspaces.prod: 00000000-0000-0000-0000-000000000001

@@ -57,6 +57,8 @@ pub struct AzureSettings {
     pub ca_file: Option<PathBuf>,
     /// Overrides the usual environment variables.
     pub proxy: Option<Url>,
+    /// Whether the logs may be asked by plain http; their address is on this machine then.
+    pub allow_http_on_loopback: bool,
     pub budget: BudgetSettings,
 }
 

@@ -49,12 +49,14 @@ async fn an_honest_workspace_is_asked_as_documented() {
 async fn logs_on_this_machine_may_be_plain_http_and_all_else_stays_https() {
     let ca = Authority::new();
     let entra = Server::tls(ca.acceptor("127.0.0.1"), HonestTokenEndpoint::new()).await;
-    let rig = Rig::of(&ca, entra, Server::plain(HonestWorkspace).await);
+    let mut rig = Rig::of(&ca, entra, Server::plain(HonestWorkspace).await);
+    rig.settings.allow_http_on_loopback = true;
     assert_eq!(rig.settings.endpoints.logs.scheme(), "http");
     rig.ask().await.unwrap();
     assert_eq!(rig.logs.seen()[0].header("authorization"), "Bearer token-1");
 
     let mut rig = Rig::asking(HonestWorkspace).await;
+    rig.settings.allow_http_on_loopback = true;
     let plain = Server::plain(HonestTokenEndpoint::new()).await;
     rig.settings.endpoints.authority = plain.address.parse().unwrap();
     assert!(rig.ask().await.is_err());

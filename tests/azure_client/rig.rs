@@ -114,6 +114,7 @@ impl Rig {
             },
             ca_file: Some(write("ca.pem", &ca.pem())),
             proxy: None,
+            allow_http_on_loopback: false,
             budget: Default::default(),
         };
         Self {

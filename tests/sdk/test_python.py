@@ -200,7 +200,7 @@ class PythonClient(unittest.TestCase):
         query = "VMConnection | order by TimeGenerated asc | project ProcessName"
         for resource, expected in [
             (WEB_1, ["nginx", "curl"]),
-            (WEB_1.upper(), ["nginx", "curl"]),
+            ("/subscriptions" + WEB_1.removeprefix("/subscriptions").upper(), ["nginx", "curl"]),
             (WEB_1.split("/providers/")[0], ["nginx", "curl"]),
             (WORKSPACE, ["nginx", "curl", "postgres"]),
         ]:
@@ -219,7 +219,8 @@ class PythonClient(unittest.TestCase):
         with self.assertRaises(HttpResponseError) as caught:
             self.client.query_resource(WEB_1 + "0", "print 1", timespan=None)
         error = caught.exception
-        self.assertEqual((error.status_code, error.model.code), (404, "ResourceNotFoundError"))
+        self.assertEqual(error.status_code, 404)
+        self.assertIn("(ResourceNotFoundError) The requested resource does not exist", str(error))
 
     def test_a_batch(self):
         own = access["workspace_id"]

@@ -186,6 +186,11 @@ pub fn router(workspace: Arc<Workspace>, faults: Faults) -> Router {
             "/v1/subscriptions/{*path}",
             post(resource::post).get(resource::get),
         )
+        // Microsoft's JavaScript client puts its own slash before that of the id.
+        .route(
+            "/v1//subscriptions/{*path}",
+            post(resource::post).get(resource::get),
+        )
         .route("/v1/$batch", post(batch::post))
         .route(
             "/v1/workspaces/{id}/metadata",
