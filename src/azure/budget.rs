@@ -110,6 +110,12 @@ impl Budget {
         }
     }
 
+    /// How long so many requests take at least.
+    pub fn time_for(&self, requests: usize) -> Duration {
+        let windows = requests.saturating_sub(1) / self.settings.requests_per_30s;
+        WINDOW.saturating_mul(u32::try_from(windows).unwrap_or(u32::MAX))
+    }
+
     /// How it stands now.
     pub fn state(&self) -> BudgetState {
         let now = Instant::now();

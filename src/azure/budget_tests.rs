@@ -206,3 +206,10 @@ async fn its_state_can_be_told() {
         (10, Duration::ZERO)
     );
 }
+
+#[test]
+fn what_fits_into_a_window_takes_no_time_and_each_more_takes_its_own() {
+    let budget = budget(180, 4);
+    let seconds = |requests| budget.time_for(requests).as_secs();
+    assert_eq!([0, 1, 180, 181, 1_600].map(seconds), [0, 0, 0, 30, 240]);
+}

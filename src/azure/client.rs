@@ -131,6 +131,11 @@ impl LogsClient {
         })))
     }
 
+    /// How long the identity's budget makes so many requests take at least.
+    pub fn time_for(&self, requests: usize) -> Duration {
+        self.0.budget.time_for(requests)
+    }
+
     /// Whether both are clones of one client.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

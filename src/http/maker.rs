@@ -17,8 +17,9 @@ const LAG: Duration = Duration::from_millis(250);
 type Making = BoxFuture<'static, Option<Page>>;
 
 /// Pages under way. However many ask and however often polls publish, each media is made by one thread
-/// at a time. Who asks while polls go on gets the page before if that one is hardly older, else waits for
-/// the one under way, though a poll may have published since it was begun.
+/// at a time. Who asks first waits for it, so that a page shows what was published before it was asked
+/// for. Who asks meanwhile gets the page before it if that one is hardly older, else waits for the one
+/// under way, though a poll may have published since it was begun.
 #[derive(Clone, Default)]
 pub struct Maker(Arc<[[Mutex<Slot>; Coding::ALL.len()]; Format::ALL.len()]>);
 
@@ -39,16 +40,16 @@ impl Maker {
         let making = {
             let mut slot = self.slot(media);
             let under_way = slot.making.as_ref().and_then(WeakShared::upgrade);
-            let making = under_way
-                .filter(|making| making.peek().is_none())
-                .unwrap_or_else(|| {
+            match under_way.filter(|making| making.peek().is_none()) {
+                Some(making) => match &slot.last {
+                    Some((begun, page)) if begun.elapsed() < LAG => return Some(page.clone()),
+                    _ => making,
+                },
+                None => {
                     let making = self.begin(snapshot, media);
                     slot.making = making.downgrade();
                     making
-                });
-            match &slot.last {
-                Some((begun, page)) if begun.elapsed() < LAG => return Some(page.clone()),
-                _ => making,
+                }
             }
         };
         making.await
@@ -142,8 +143,12 @@ mod tests {
             while maker.slot(text).last.is_none() {
                 tokio::task::yield_now().await;
             }
-            let young = three(&maker, [text; 3]).await;
-            assert!(young.iter().all(|page| same(&before, page)));
+            let [first, second, third] = three(&maker, [text; 3]).await;
+            assert!(!same(&before, &first), "who asks first gets the newest");
+            assert!(
+                same(&before, &second) && same(&before, &third),
+                "it is young"
+            );
 
             tokio::time::sleep(LAG).await;
             let [first, second, third] = three(&maker, [text; 3]).await;

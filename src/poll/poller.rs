@@ -169,6 +169,7 @@ fn wanted<'a>(
 ) -> impl Iterator<Item = Poll> + 'a {
     let start = Instant::now();
     let total = catalogue.queries.len() * workspaces.len();
+    let rush = client.time_for(total);
     let pairs = workspaces.iter().flat_map(|workspace| {
         let queries = catalogue.queries.iter();
         queries.map(move |query| (query, workspace))
@@ -180,7 +181,7 @@ fn wanted<'a>(
             workspace.clone(),
             client.clone(),
             store.clone(),
-            Schedule::new(start, query.interval, place),
+            Schedule::new(start, query.interval, place, rush),
         )
     })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// However long the interval, the first run comes within this of the start.
+/// However long the interval, the first run comes within this of the start, unless that is a rush.
 const FIRST_WITHIN: Duration = Duration::from_secs(3);
 
 /// A poll's runs. They keep their phase for ever: a run that is late or left out moves none of the
@@ -15,15 +15,21 @@ pub struct Schedule {
     interval: Duration,
     /// This poll's place among all, from 0 up to 1: what spreads them over the interval.
     place: f64,
+    /// Whether the first runs come at once rather than over the interval.
+    soon: bool,
     run: u32,
 }
 
 impl Schedule {
-    pub fn new(start: Instant, interval: Duration, place: f64) -> Self {
+    /// `rush`: how long it takes to ask everything once. Second runs begin half an interval after the
+    /// start; a rush that is not over by then would leave a queue that hardly ever shrinks, so there
+    /// the first runs are spread as all others are.
+    pub fn new(start: Instant, interval: Duration, place: f64, rush: Duration) -> Self {
         Self {
             start,
             interval,
             place: place.clamp(0.0, 1.0),
+            soon: rush <= interval / 2,
             run: 0,
         }
     }
@@ -31,11 +37,13 @@ impl Schedule {
     /// When the next run is due.
     pub fn next(&self) -> Instant {
         match self.run.checked_sub(1) {
-            None => self.start + self.interval.min(FIRST_WITHIN).mul_f64(self.place),
+            None if self.soon => self.start + self.interval.min(FIRST_WITHIN).mul_f64(self.place),
+            None => self.start + self.interval.mul_f64(self.place),
             // The second run comes half an interval to one and a half after the start, from where
             // on the polls are evenly spread.
             Some(whole) => {
-                self.start + self.interval * whole + self.interval.mul_f64(0.5 + self.place)
+                let phase = if self.soon { 0.5 } else { 1.0 } + self.place;
+                self.start + self.interval * whole + self.interval.mul_f64(phase)
             }
         }
     }
@@ -78,23 +86,31 @@ mod tests {
     #[test]
     fn first_runs_are_soon_and_later_ones_spread_over_the_interval() {
         let start = Instant::now();
-        let runs = |place| offsets(start, Schedule::new(start, MINUTE, place), 3);
+        let runs = |place| offsets(start, Schedule::new(start, MINUTE, place, MINUTE / 2), 3);
         assert_eq!(runs(0.0), [0.0, 30.0, 90.0]);
         assert_eq!(runs(0.5), [1.5, 60.0, 120.0]);
         assert_eq!(runs(1.0), [3.0, 90.0, 150.0]);
     }
 
     #[test]
+    fn where_the_start_would_be_a_long_rush_all_runs_are_spread() {
+        let start = Instant::now();
+        let runs = |place| offsets(start, Schedule::new(start, MINUTE, place, MINUTE), 3);
+        assert_eq!(runs(0.0), [0.0, 60.0, 120.0]);
+        assert_eq!(runs(0.5), [30.0, 90.0, 150.0]);
+    }
+
+    #[test]
     fn a_short_interval_is_not_waited_longer_for_than_itself() {
         let start = Instant::now();
-        let schedule = Schedule::new(start, Duration::from_secs(1), 0.5);
+        let schedule = Schedule::new(start, Duration::from_secs(1), 0.5, Duration::ZERO);
         assert_eq!(offsets(start, schedule, 3), [0.5, 1.0, 2.0]);
     }
 
     #[test]
     fn runs_that_were_missed_are_left_out_and_the_phase_stays() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(start, MINUTE, 0.0);
+        let mut schedule = Schedule::new(start, MINUTE, 0.0, Duration::ZERO);
         schedule.advance(start + Duration::from_secs(200));
         assert_eq!(schedule.next() - start, Duration::from_secs(210));
     }
@@ -102,7 +118,7 @@ mod tests {
     #[test]
     fn a_run_is_postponed_to_the_first_of_its_phase_that_is_late_enough() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(start, MINUTE, 0.0);
+        let mut schedule = Schedule::new(start, MINUTE, 0.0, Duration::ZERO);
         schedule.advance(start);
         schedule.postpone(start + Duration::from_secs(10));
         assert_eq!(schedule.next() - start, Duration::from_secs(30));
