@@ -90,10 +90,11 @@ impl Meter {
         self.ever.get()
     }
 
-    /// Charges as kept what has been made after [`Self::made_so_far`] was `seen`, and moves that on:
-    /// who keeps rows keeps what was made for them.
+    /// Charges as kept what has been made after [`Self::made_so_far`] was `seen` and is not gone yet,
+    /// and moves that on: who keeps rows keeps what was made for them.
     pub fn keep_made(&self, seen: &mut u64) {
-        add(&self.kept, self.ever.get().saturating_sub(*seen));
+        let new = self.ever.get().saturating_sub(*seen);
+        add(&self.kept, new.min(self.made.get()));
         *seen = self.ever.get();
     }
 

@@ -62,13 +62,19 @@ pub fn run(
     })
 }
 
+/// What a query's constants may take while it is judged.
+const MAX_JUDGED_BYTES: u64 = 1 << 28;
+
 /// Judges the query `text` without running it.
 pub fn analyze(schema: &Schema, text: &str) -> Analysis {
     // The moment matters to no verdict; this one leaves room on both sides.
     let now = DateTime::from_unix_seconds(1_700_000_000);
     let columns = stack::with_room(|| {
         let script = parser::parse(text)?;
-        let meter = Rc::new(Meter::new(Budget::default()));
+        let meter = Rc::new(Meter::new(Budget {
+            bytes: MAX_JUDGED_BYTES,
+            ..Budget::default()
+        }));
         let setting = Setting {
             now,
             meter: &meter,

@@ -328,6 +328,6 @@ fn bodies_that_grow_without_bound_are_stopped() {
     }
     assert_eq!(
         verdict(&(doubling + "print d59")),
-        "? the query makes texts and arrays that take too much memory"
+        "? Query execution lacks memory resources to complete (80DA0007): Low memory condition (E_LOW_MEMORY_CONDITION): the query needs more than 268435456 bytes"
     );
 }
