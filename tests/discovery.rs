@@ -273,7 +273,6 @@ discover: {{subscriptions: [{}], tag_labels: [team]}}
         format!("subscription_id=\"{}\"", access.subscription_id),
         "resource_group=\"simulated\"".to_owned(),
         "location=\"local\"".to_owned(),
-        "tag_team=\"\"".to_owned(),
     ] {
         assert!(info.contains(&label), "{label} in {info}");
     }

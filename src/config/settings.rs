@@ -249,7 +249,7 @@ fn resource_id(text: &str) -> Option<Arc<str>> {
     };
     let is_id = first.eq_ignore_ascii_case("subscriptions")
         && guid(subscription).is_some()
-        && segments.len() % 2 == 0
+        && segments.len().is_multiple_of(2)
         && segments.iter().all(is_name);
     is_id.then(|| text.to_ascii_lowercase().into())
 }
