@@ -40,7 +40,7 @@ impl Cost {
         let known = parts.into_iter().flatten();
         Self {
             cpu: cpu
-                .and_then(|text| parse_timespan(text))
+                .and_then(parse_timespan)
                 .and_then(|span| span.try_into().ok()),
             scanned_bytes: known.reduce(u64::saturating_add),
         }
