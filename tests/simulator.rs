@@ -209,7 +209,7 @@ async fn each_wrong_sign_in_is_told_apart() {
             "AADSTS700016: Application with identifier 'stranger' was not found",
         ),
         (
-            with("scope", Some("https://management.azure.com/.default")),
+            with("scope", Some("https://graph.microsoft.com/.default")),
             400,
             70011,
             "invalid_scope",
