@@ -94,7 +94,7 @@ fn hostile_queries_end_in_a_limit() {
         ),
         (format!("print toscalar({range} | summarize make_set(x))"), LOW_MEMORY),
         (
-            "range x from 1 to 100 step 1 | make-series count() on x from 1 to 100000 step 1 by x"
+            "range x from 1 to 100 step 1 | extend g = x | make-series count() on x from 1 to 100000 step 1 by g"
                 .into(),
             LOW_MEMORY,
         ),
