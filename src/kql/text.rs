@@ -84,7 +84,7 @@ pub fn format_real(number: f64) -> String {
 pub fn format_value(value: &Value) -> Arc<str> {
     match value {
         Value::Null => "".into(),
-        Value::Bool(truth) => if *truth { "true" } else { "false" }.into(),
+        Value::Bool(truth) => if *truth { "True" } else { "False" }.into(),
         Value::Int(number) => number.to_string().into(),
         Value::Long(number) => number.to_string().into(),
         Value::Real(number) => {

@@ -95,6 +95,7 @@ fn rows(result: &QueryResult) -> Vec<String> {
                 .iter()
                 .map(|column| match column.value(row) {
                     Value::Null => "null".to_string(),
+                    Value::Bool(truth) => truth.to_string(),
                     value => format_value(value).to_string(),
                 })
                 .collect::<Vec<_>>()

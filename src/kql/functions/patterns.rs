@@ -163,27 +163,16 @@ fn extract_all(context: &Context, values: &[&Value]) -> Value {
     })
 }
 
-/// `trim(pattern, text)`
+/// `trim(pattern, text)`. The service puts the pattern into a group beside the anchor and takes out
+/// whatever the whole matches: one match at each end, however many there are.
 fn trimmed(context: &Context, values: &[&Value], start: bool, end: bool) -> Value {
-    let mut text = str_of(values[1]);
     let pattern = str_of(values[0]);
-    if start {
-        let anchored: Arc<str> = format!("^(?:{pattern})+").into();
-        context.with_regex(&anchored, |regex| {
-            if let Some(found) = regex.find(text) {
-                text = &text[found.end()..];
-            }
-            Value::Null
-        });
-    }
-    if end {
-        let anchored: Arc<str> = format!("(?:{pattern})+$").into();
-        context.with_regex(&anchored, |regex| {
-            if let Some(found) = regex.find(text) {
-                text = &text[..found.start()];
-            }
-            Value::Null
-        });
-    }
-    Value::string(text)
+    let anchored = match (start, end) {
+        (true, false) => format!("^({pattern})"),
+        (false, true) => format!("({pattern})$"),
+        _ => format!("^({pattern})|({pattern})$"),
+    };
+    context.with_regex(&anchored.into(), |regex| {
+        Value::string(regex.replace_all(str_of(values[1]), "").as_ref())
+    })
 }
