@@ -283,6 +283,7 @@ async fn serve_publishes_exactly_what_the_tables_hold() {
     }
     std::fs::write(folder.path().join("secret"), text("client_secret") + "\n").unwrap();
     let config = folder.path().join("exporter.yaml");
+    let workspace_id = text("workspace_id");
     std::fs::write(
         &config,
         format!(
@@ -320,7 +321,9 @@ queries_dir: queries
         .lines()
         .filter(|line| {
             line.starts_with("my_")
-                || (line.starts_with("vminsights_") && !line.starts_with("vminsights_exporter_"))
+                || (line.starts_with("vminsights_")
+                    && !line.starts_with("vminsights_exporter_")
+                    && !line.starts_with("vminsights_workspace_info{"))
         })
         .collect();
     assert_eq!(
@@ -353,6 +356,13 @@ queries_dir: queries
         ]
     );
     assert!(!text.contains("table_freshness"), "it is switched off");
+    for (name, id) in [
+        ("prod", workspace_id.as_str()),
+        ("other", "00000000-0000-4000-8000-000000000000"),
+    ] {
+        let info = format!("workspace=\"{name}\",workspace_id=\"{id}\"}} 1\n");
+        assert!(text.contains(&info), "{info} is not in {text}");
+    }
     // The other workspace is not ours to read: that fails for itself and says so.
     for line in [
         "vminsights_exporter_poll_state{query=\"by_direction\",workspace=\"other\",state=\"failed\"} 1",
