@@ -34,7 +34,7 @@ PACKS = pathlib.Path(__file__).parent.parent / "src/catalogue/packs"
 WORKSPACES = 200
 QUERIES = ["cpu", "memory", "logical_disks", "disk_activity", "network", "heartbeat", "threat_connections", "table_freshness"]
 INTERVAL = 300
-# All are asked at once at the start; each poll's second run comes up to one and a half intervals later.
+# Until then it is the start, which is told apart: a poll's second run comes up to one and a half intervals after it.
 SPREAD = 1.5 * INTERVAL + 30
 # What `check` is told that a query takes. The simulated workspace is quicker.
 QUERY_SECONDS = 0.5
