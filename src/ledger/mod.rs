@@ -75,7 +75,7 @@ impl Ledger {
         }
     }
 
-    /// The book of a query (its definition's name) and a workspace (its GUID), as it was committed
+    /// The book of a query (its definition's name) and a workspace (its GUID or ARM id), as it was committed
     /// last, under these rules; new if there is none.
     ///
     /// With an error it is new too: its records are damaged, and the next commit writes them anew, or
