@@ -115,6 +115,12 @@ impl Poll {
         }
     }
 
+    /// `rush`: how long it takes to ask once all that start with it.
+    fn starts_in_a_rush(&mut self, rush: Duration) {
+        self.schedule.starts_in_a_rush(rush);
+        self.status.next_run = timestamp(self.schedule.next());
+    }
+
     /// Puts it on the page: as pending, or with what its counters had come to. The poll that counted
     /// before has ended by now; `before` is its tally.
     fn begin(&mut self, ledger: &Ledger, before: Option<&Tally>) {

@@ -48,7 +48,7 @@ pub async fn keep(ledger: Ledger, metrics: SelfMetrics) {
                         let error = error_chain(&error);
                         // Once, not every time.
                         if error != before {
-                            StateOpened::Unusable { error: &error }.emit(&metrics);
+                            StateOpened::NotYetUsable { error: &error }.emit(&metrics);
                         }
                         before = error;
                     }

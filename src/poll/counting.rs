@@ -23,6 +23,9 @@ use crate::telemetry::{FailureReason, error_chain};
 
 use super::{Polled, Unpolled};
 
+/// After so many good answers in a row a question may be wider again.
+const WIDER_AFTER: u32 = 4;
+
 /// A book that says again and again that its window is gone has a service whose clock runs wild.
 const MOST_GAPS: usize = 3;
 
@@ -43,6 +46,8 @@ struct Held {
     width: Micros,
     /// Whether the book could not be read: nothing of it is published until it is written again.
     is_lost: bool,
+    /// Whether a run has ended since the book was read: what was to be seen at 0 before it grows has been.
+    is_shown: bool,
 }
 
 impl Tally {
@@ -87,6 +92,7 @@ impl Tally {
                 book,
                 width,
                 is_lost,
+                is_shown: false,
             })),
         })
     }
@@ -100,6 +106,12 @@ impl Tally {
     /// # Errors
     /// If an answer fails; what the ones before it brought is kept.
     pub async fn run(&self, client: &LogsClient, slow: bool) -> Result<Polled, Unpolled> {
+        let polled = self.catch_up(client, slow).await;
+        self.lock().is_shown = true;
+        polled
+    }
+
+    async fn catch_up(&self, client: &LogsClient, slow: bool) -> Result<Polled, Unpolled> {
         let tally = self.clone();
         tokio::task::spawn_blocking(move || tally.reread().map_err(Box::new))
             .await?
@@ -119,8 +131,9 @@ impl Tally {
                 issues: RowIssues::default(),
             },
         };
-        let mut release = true;
+        let mut release = self.lock().is_shown;
         let mut gaps = 0;
+        let mut good = 0;
         loop {
             let kql = self.text(window)?;
             let asked = client
@@ -136,6 +149,7 @@ impl Tally {
                 Err(failure) if is_too_much(&failure) && window.width() > MINUTE => {
                     // Whole minutes, and at last a single one.
                     width = (window.width() / 2 / MINUTE).max(1) * MINUTE;
+                    good = 0;
                     self.lock().width = width;
                     window = window.narrowed(width);
                     continue;
@@ -159,9 +173,13 @@ impl Tally {
             release = false;
             let (absorbed, issues) = taken;
             polled.projection.issues.add_all(&issues);
-            // What was too much a moment ago, for a service that was busy, may be none now.
-            width = (width * 2).min(slice);
-            self.lock().width = width;
+            // What was too much for a service that was busy may be none now. Where it is too much for
+            // good, few questions are asked in vain.
+            good += 1;
+            if good % WIDER_AFTER == 0 || !absorbed.behind {
+                width = (width * 2).min(slice);
+                self.lock().width = width;
+            }
             if absorbed.gap.is_some() {
                 gaps += 1;
                 if gaps > MOST_GAPS {
@@ -322,12 +340,13 @@ impl Tally {
     }
 }
 
-/// Whether a narrower question may bring what this one did not.
+/// Whether a narrower question may bring what this one did not; one that was never sent is not too wide.
 fn is_too_much(failure: &QueryFailure) -> bool {
-    matches!(
-        failure.reason,
-        FailureReason::Partial | FailureReason::Timeout
-    )
+    failure.request_id.is_some()
+        && matches!(
+            failure.reason,
+            FailureReason::Partial | FailureReason::Timeout
+        )
 }
 
 fn label_names(mapping: &Mapping) -> Arc<[LabelName]> {

@@ -75,11 +75,15 @@ impl Poller {
         store: &Arc<SnapshotStore>,
         ledger: &Ledger,
     ) -> Self {
-        let polls = wanted(catalogue, workspaces, client, store)
-            .map(|mut poll| {
-                poll.begin(ledger, None);
-                (poll.key.clone(), Running::start(poll))
-            })
+        let mut polls: Vec<Poll> = wanted(catalogue, workspaces, client, store).collect();
+        let rush = client.time_for(polls.len());
+        for poll in &mut polls {
+            poll.starts_in_a_rush(rush);
+            poll.begin(ledger, None);
+        }
+        let polls = polls
+            .into_iter()
+            .map(|poll| (poll.key.clone(), Running::start(poll)))
             .collect();
         Self {
             store: store.clone(),
@@ -123,6 +127,10 @@ impl Poller {
                 self.store.remove(&key);
                 changes.removed += 1;
             }
+        }
+        let rush = client.time_for(starting.len());
+        for poll in &mut starting {
+            poll.starts_in_a_rush(rush);
         }
         // All stop before the first begins: two definitions of one family never meet on the page.
         for poll in &mut starting {
@@ -169,7 +177,6 @@ fn wanted<'a>(
 ) -> impl Iterator<Item = Poll> + 'a {
     let start = Instant::now();
     let total = catalogue.queries.len() * workspaces.len();
-    let rush = client.time_for(total);
     let pairs = workspaces.iter().flat_map(|workspace| {
         let queries = catalogue.queries.iter();
         queries.map(move |query| (query, workspace))
@@ -181,7 +188,7 @@ fn wanted<'a>(
             workspace.clone(),
             client.clone(),
             store.clone(),
-            Schedule::new(start, query.interval, place, rush),
+            Schedule::new(start, query.interval, place),
         )
     })
 }

@@ -21,17 +21,21 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// `rush`: how long it takes to ask everything once. Second runs begin half an interval after the
-    /// start; a rush that is not over by then would leave a queue that hardly ever shrinks, so there
-    /// the first runs are spread as all others are.
-    pub fn new(start: Instant, interval: Duration, place: f64, rush: Duration) -> Self {
+    pub fn new(start: Instant, interval: Duration, place: f64) -> Self {
         Self {
             start,
             interval,
             place: place.clamp(0.0, 1.0),
-            soon: rush <= interval / 2,
+            soon: true,
             run: 0,
         }
+    }
+
+    /// `rush`: how long it takes to ask once all that start with it. Second runs begin half an interval
+    /// after the start; a rush that is not over by then would leave a queue that hardly ever shrinks, so
+    /// there the first runs are spread as all others are.
+    pub fn starts_in_a_rush(&mut self, rush: Duration) {
+        self.soon = rush <= self.interval / 2;
     }
 
     /// When the next run is due.
@@ -86,7 +90,7 @@ mod tests {
     #[test]
     fn first_runs_are_soon_and_later_ones_spread_over_the_interval() {
         let start = Instant::now();
-        let runs = |place| offsets(start, Schedule::new(start, MINUTE, place, MINUTE / 2), 3);
+        let runs = |place| offsets(start, Schedule::new(start, MINUTE, place), 3);
         assert_eq!(runs(0.0), [0.0, 30.0, 90.0]);
         assert_eq!(runs(0.5), [1.5, 60.0, 120.0]);
         assert_eq!(runs(1.0), [3.0, 90.0, 150.0]);
@@ -95,22 +99,27 @@ mod tests {
     #[test]
     fn where_the_start_would_be_a_long_rush_all_runs_are_spread() {
         let start = Instant::now();
-        let runs = |place| offsets(start, Schedule::new(start, MINUTE, place, MINUTE), 3);
-        assert_eq!(runs(0.0), [0.0, 60.0, 120.0]);
-        assert_eq!(runs(0.5), [30.0, 90.0, 150.0]);
+        let runs = |place, rush| {
+            let mut schedule = Schedule::new(start, MINUTE, place);
+            schedule.starts_in_a_rush(rush);
+            offsets(start, schedule, 3)
+        };
+        assert_eq!(runs(0.0, MINUTE), [0.0, 60.0, 120.0]);
+        assert_eq!(runs(0.5, MINUTE), [30.0, 90.0, 150.0]);
+        assert_eq!(runs(0.5, MINUTE / 2), [1.5, 60.0, 120.0]);
     }
 
     #[test]
     fn a_short_interval_is_not_waited_longer_for_than_itself() {
         let start = Instant::now();
-        let schedule = Schedule::new(start, Duration::from_secs(1), 0.5, Duration::ZERO);
+        let schedule = Schedule::new(start, Duration::from_secs(1), 0.5);
         assert_eq!(offsets(start, schedule, 3), [0.5, 1.0, 2.0]);
     }
 
     #[test]
     fn runs_that_were_missed_are_left_out_and_the_phase_stays() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(start, MINUTE, 0.0, Duration::ZERO);
+        let mut schedule = Schedule::new(start, MINUTE, 0.0);
         schedule.advance(start + Duration::from_secs(200));
         assert_eq!(schedule.next() - start, Duration::from_secs(210));
     }
@@ -118,7 +127,7 @@ mod tests {
     #[test]
     fn a_run_is_postponed_to_the_first_of_its_phase_that_is_late_enough() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(start, MINUTE, 0.0, Duration::ZERO);
+        let mut schedule = Schedule::new(start, MINUTE, 0.0);
         schedule.advance(start);
         schedule.postpone(start + Duration::from_secs(10));
         assert_eq!(schedule.next() - start, Duration::from_secs(30));

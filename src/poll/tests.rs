@@ -19,7 +19,7 @@ fn poll(query: &str, store: &Arc<SnapshotStore>) -> Poll {
     let catalogue = Catalogue::load(&settings, file).unwrap();
     let definition = catalogue.queries[0].clone();
     let client = LogsClient::new(&settings.azure, SelfMetrics::new().unwrap()).unwrap();
-    let schedule = Schedule::new(Instant::now(), definition.interval, 0.0, Duration::ZERO);
+    let schedule = Schedule::new(Instant::now(), definition.interval, 0.0);
     let mut poll = Poll::new(
         definition,
         settings.workspaces[0].clone(),

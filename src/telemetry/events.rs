@@ -319,6 +319,10 @@ pub enum StateOpened<'a> {
     Held {
         error: &'a str,
     },
+    /// Another process has left it, but something else is wrong with it now.
+    NotYetUsable {
+        error: &'a str,
+    },
     Unusable {
         error: &'a str,
     },
@@ -344,6 +348,11 @@ impl StateOpened<'_> {
                 error,
                 hint = "counters begin when the other process ends; until then it is the one that counts",
                 "the counters' state is waited for"
+            ),
+            Self::NotYetUsable { error } => tracing::error!(
+                error,
+                hint = "no counters until it can be used; it is tried every few seconds: see the state's directory, its file and its room",
+                "the counters' state was waited for and cannot be used"
             ),
             Self::Unusable { error } => tracing::error!(
                 error,
