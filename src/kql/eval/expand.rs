@@ -38,8 +38,10 @@ impl Evaluator<'_> {
                     arrays.iter().zip(&mut made.values).zip(&expansion.values)
                 {
                     let element = array.get(offset).unwrap_or(&Value::Null);
-                    values.push(self.cast(element, *kind));
+                    // A copy of what may be shared by all rows.
+                    values.push(self.context.admit(self.cast(element, *kind)));
                 }
+                self.context.meter.check()?;
                 if made.rows.len() == CHUNK_ROWS
                     && self.hand_on(&mut made, chunk, expansion, planned, sink)? == Flow::Enough
                 {

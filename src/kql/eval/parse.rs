@@ -95,6 +95,7 @@ impl Evaluator<'_> {
             .map(|(text, (_, kind))| {
                 let text = Value::string(text.as_str());
                 let value = convert_to(*kind)(&self.context, &[&text]);
+                let value = self.context.admit(value);
                 (relaxed || !value.is_null()).then_some(value)
             })
             .collect()

@@ -199,9 +199,9 @@ fn kind(kind: Type) -> &'static str {
 
 fn query_error(error: QueryError) -> ManagerError {
     let (code, message) = match &error {
-        QueryError::Syntax(found) => ("ParserFailure", &*found.message),
-        QueryError::Semantic(found) => (found.code, &*found.message),
-        _ => ("InvalidQuery", "The query is beyond the simulated engine"),
+        QueryError::Syntax(found) => ("ParserFailure", found.message.to_string()),
+        QueryError::Semantic(found) => (found.code, found.message.to_string()),
+        other => ("InvalidQuery", other.to_string()),
     };
     let mut detail = json!({"code": code, "message": message});
     if let QueryError::Syntax(found) = &error {

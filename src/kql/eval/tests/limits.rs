@@ -104,6 +104,14 @@ fn hostile_queries_end_in_a_limit() {
             "a series may have 1048576 bins",
         ),
         (format!("{range} | evaluate narrow()"), LOW_MEMORY),
+        (
+            "let long = strcat_array(repeat('a', 4096), ''); range i from 1 to 5000 step 1 | extend b = pack_array(long, long) | mv-expand b | sort by i".into(),
+            LOW_MEMORY,
+        ),
+        (
+            "let long = strcat_array(repeat('a', 4096), ''); range i from 1 to 5000 step 1 | extend s = long | parse s with 'a' rest | sort by i".into(),
+            LOW_MEMORY,
+        ),
         (text, LOW_MEMORY),
         (array, LOW_MEMORY),
     ] {
